@@ -1,0 +1,52 @@
+"""Prints and keeps what a measurement found: the machine, and a row for each thing that was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured thing, and the bound that it must keep (`<` or `>=`)."""
+
+    what: str
+    measured: float
+    unit: str
+    bound: str = ""
+
+    @property
+    def keeps_its_bound(self) -> bool:
+        if not self.bound:
+            return True
+        sign, _, limit = self.bound.partition(" ")
+        return self.measured < float(limit) if sign == "<" else self.measured >= float(limit)
+
+
+def publish(name: str, rows: list[Row]) -> int:
+    """The table on the terminal and in bench/results/<name>.json; 1 when a bound is broken."""
+    width = max(len(row.what) for row in rows)
+    for row in rows:
+        verdict = ("ok" if row.keeps_its_bound else "MISSED") if row.bound else ""
+        print(f"{row.what:<{width}}  {row.measured:>10.2f} {row.unit:<12} {row.bound:<10} {verdict}")
+    FOLDER.mkdir(exist_ok=True)
+    content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    return 0 if all(row.keeps_its_bound for row in rows) else 1
+
+
+def machine() -> dict[str, str | int]:
+    cpuinfo = Path("/proc/cpuinfo")
+    models = [
+        line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+    ]
+    return {
+        "processor": models[0] if models else platform.processor(),
+        "cores": os.cpu_count() or 0,
+        "python": platform.python_version(),
+    }

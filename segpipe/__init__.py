@@ -1,0 +1,1 @@
+"""segpipe: semantic segmentation whose every number can be traced and recomputed."""

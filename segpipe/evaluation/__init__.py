@@ -1,0 +1,1 @@
+"""What a trained model is worth, counted exactly and written as files."""

@@ -1,0 +1,60 @@
+"""Encoders of smp and timm, and what a weights file says of one."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class EncoderWeights:
+    """An encoder by name, with its weights and the normalisation that they were trained under."""
+
+    library: str
+    encoder: str
+    state: dict[str, Tensor]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def encoder_module(library: str, encoder: str, pretrained: bool) -> nn.Module:
+    """The encoder itself; `pretrained` downloads its published weights."""
+    if library == "timm":
+        import timm
+
+        if not timm.is_model(encoder):
+            raise ValueError(f"timm has no model '{encoder}'{_nearest(encoder, timm.list_models())}")
+        module: nn.Module = timm.create_model(encoder, pretrained=pretrained)
+        return module
+    from segmentation_models_pytorch import encoders
+
+    try:
+        module = encoders.get_encoder(encoder, weights="imagenet" if pretrained else None)
+    except (KeyError, RuntimeError):
+        hint = _nearest(encoder, encoders.get_encoder_names())
+        raise ValueError(f"segmentation_models_pytorch has no encoder '{encoder}'{hint}") from None
+    return module
+
+
+def _nearest(encoder: str, known: list[str]) -> str:
+    """The nearest name; there are too many to list them all."""
+    near = difflib.get_close_matches(encoder, known, n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ". Its documentation names them all"
+
+
+def published_normalisation(library: str, encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation that go with the encoder's published weights (smp asks its hub for them)."""
+    if library == "timm":
+        import timm
+
+        config = timm.get_pretrained_cfg(encoder)
+        return (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
+    from segmentation_models_pytorch import encoders
+
+    settings = encoders.get_preprocessing_params(encoder, "imagenet")
+    return tuple(settings["mean"]), tuple(settings["std"])

@@ -1,0 +1,1 @@
+"""The metrics: functions of counts, by the contract in docs/metrics.md."""

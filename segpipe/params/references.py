@@ -1,0 +1,148 @@
+"""Checks what one block says of another: names that exist, sizes that fit, metrics and classes that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from segpipe import components
+from segpipe.components import did_you_mean
+from segpipe.labels import LabelTable
+from segpipe.params.explaining import explanation
+from segpipe.params.schema import Component, Experiment, Gate, Params
+
+OVERALL = ("miou", "miou_absent_as_zero", "pixel_accuracy", "mpa", "mean_dice", "fwiou")
+PER_CLASS = ("iou", "dice", "precision", "recall")
+
+
+def broken_references(params: Params) -> list[str]:
+    """A line for each reference that leads nowhere; the first kind of fault that there is, not what follows from it."""
+    checks: tuple[Callable[[Params], Iterator[str]], ...] = (_names, _views, _options, _fits, _floors)
+    for check in checks:
+        if lines := [f"params.yaml: {line}" for line in check(params)]:
+            return lines
+    return []
+
+
+def label_table(params: Params, prepared: str) -> LabelTable:
+    block = params.prepared[prepared]
+    table: LabelTable = components.find("datasets", params.datasets[block.dataset].name).VIEWS[block.view]
+    return table
+
+
+def _names(params: Params) -> Iterator[str]:
+    if "figures" in params.experiments:
+        yield "experiments.figures: reports/figures holds the report's figures: give the experiment another name"
+    for path, name, known in _pointers(params):
+        if name not in known:
+            yield f"{path}: there is no '{name}'{did_you_mean(name, known)}"
+
+
+def _pointers(params: Params) -> Iterator[tuple[str, str, Any]]:
+    for name, dataset in params.datasets.items():
+        yield f"datasets.{name}.name", dataset.name, components.names("datasets")
+    for name, prepared in params.prepared.items():
+        yield f"prepared.{name}.dataset", prepared.dataset, params.datasets
+    for name, augmented in params.augmented.items():
+        yield f"augmented.{name}.prepared", augmented.prepared, params.prepared
+    for name, experiment in params.experiments.items():
+        for kind in ("prepared", "augmented", "weights"):
+            yield f"experiments.{name}.{kind}", getattr(experiment, kind), getattr(params, kind)
+        yield f"experiments.{name}.model.name", experiment.model.name, components.names("models")
+        yield f"experiments.{name}.loss.name", experiment.loss.name, components.names("losses")
+    for name, gate in params.gates.items():
+        yield f"gates.{name}.experiment", gate.experiment, params.experiments
+
+
+def _views(params: Params) -> Iterator[str]:
+    for name, dataset in params.datasets.items():
+        offered = components.find("datasets", dataset.name).VIEWS
+        for view in dataset.views:
+            if view not in offered:
+                hint = did_you_mean(view, offered)
+                yield f"datasets.{name}.views: dataset '{dataset.name}' has no view '{view}'{hint}"
+    for name, prepared in params.prepared.items():
+        audited = params.datasets[prepared.dataset].views
+        if prepared.view not in audited:
+            yield (
+                f"prepared.{name}.view: '{prepared.view}' is not among the views of dataset '{prepared.dataset}', "
+                f"which are audited{did_you_mean(prepared.view, audited)}"
+            )
+    for name, experiment in params.experiments.items():
+        parent = params.augmented[experiment.augmented].prepared
+        if parent != experiment.prepared:
+            yield (
+                f"experiments.{name}.augmented: '{experiment.augmented}' is made from prepared set '{parent}', "
+                f"but the experiment trains on '{experiment.prepared}': name an augmented set of that one"
+            )
+
+
+def _options(params: Params) -> Iterator[str]:
+    for name, experiment in params.experiments.items():
+        yield from _unfit_options("models", experiment.model, ["experiments", name, "model"])
+        yield from _unfit_options("losses", experiment.loss, ["experiments", name, "loss"])
+
+
+def _unfit_options(kind: str, component: Component, place: list[str]) -> Iterator[str]:
+    try:
+        components.options(kind, component.name, component.options)
+    except ValidationError as error:
+        lines = explanation(error, component.options, lambda path: place + path)
+        yield lines.removeprefix("params.yaml: ")
+
+
+def _fits(params: Params) -> Iterator[str]:
+    for name, experiment in params.experiments.items():
+        multiple = components.options("models", experiment.model.name, experiment.model.options).size_multiple
+        size = params.prepared[experiment.prepared].size
+        if any(side % multiple for side in size):
+            near = [max(multiple, round(side / multiple) * multiple) for side in size]
+            yield (
+                f"experiments.{name}.prepared: size {list(size)} of '{experiment.prepared}' does not fit model "
+                f"'{experiment.model.name}', which takes multiples of {multiple} (nearest: {near})"
+            )
+        yield from _encoder(params, name, experiment)
+        yield from _class_weights(name, experiment, label_table(params, experiment.prepared))
+
+
+def _encoder(params: Params, name: str, experiment: Experiment) -> Iterator[str]:
+    library = components.find("models", experiment.model.name).LIBRARY
+    weights = params.weights[experiment.weights]
+    if weights.library != library:
+        yield (
+            f"experiments.{name}.weights: '{experiment.weights}' is an encoder of {weights.library}, "
+            f"but model '{experiment.model.name}' takes one of {library}: name other weights"
+        )
+
+
+def _class_weights(name: str, experiment: Experiment, table: LabelTable) -> Iterator[str]:
+    for class_name in experiment.loss.options.get("class_weights") or {}:
+        if class_name not in table.class_names:
+            yield (
+                f"experiments.{name}.loss.class_weights: label table '{table.name}' has no class "
+                f"'{class_name}'{did_you_mean(class_name, table.class_names)}"
+            )
+
+
+def _floors(params: Params) -> Iterator[str]:
+    for name, gate in params.gates.items():
+        table = label_table(params, params.experiments[gate.experiment].prepared)
+        for metric in gate.floors:
+            if problem := _unknown_metric(metric, table, gate):
+                yield f"gates.{name}.floors.{metric}: {problem}"
+
+
+def _unknown_metric(metric: str, table: LabelTable, gate: Gate) -> str:
+    if not metric.startswith("per_class."):
+        return "" if metric in OVERALL else f"no such metric{did_you_mean(metric, OVERALL)}"
+    _, _, rest = metric.partition(".")
+    class_name, _, measure = rest.rpartition(".")
+    if measure not in PER_CLASS:
+        return f"no such per-class metric '{measure}'{did_you_mean(measure, PER_CLASS)}"
+    if class_name != "*" and class_name not in table.class_names:
+        return (
+            f"experiment '{gate.experiment}' has no class '{class_name}'{did_you_mean(class_name, table.class_names)}"
+        )
+    return ""

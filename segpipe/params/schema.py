@@ -1,0 +1,228 @@
+"""The settings of params.yaml: a class for each block, with ranges and choices in the types.
+
+A component's options are not here: they live in the component's own file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from segpipe.components import did_you_mean
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Size = tuple[PositiveInt, PositiveInt]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Settings(BaseModel):
+    """Frozen, typed, and without room for a misspelt key. Several values are a tuple; YAML and JSON bring lists."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        for key in values:
+            if key not in cls.model_fields:
+                hint = did_you_mean(str(key), cls.model_fields)
+                raise PydanticCustomError("unknown_key", "no such setting{hint}", {"key": str(key), "hint": hint})
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+class Component(BaseModel):
+    """A component's name, and the options that its own file defines."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+# Datasets
+
+
+class KaggleSource(Settings):
+    kind: Literal["kaggle"]
+
+
+class FolderSource(Settings):
+    """A directory or an archive that the user has."""
+
+    kind: Literal["folder"]
+    path: str
+
+
+class FabricatedSource(Settings):
+    kind: Literal["fabricated"]
+    images: PositiveInt
+    size: Size
+
+
+class OfficialSplit(Settings):
+    kind: Literal["official"]
+
+
+class SharesSplit(Settings):
+    """A whole number counts images, a fraction is a share; val is taken of what test leaves."""
+
+    kind: Literal["shares"]
+    test: PositiveInt | Share
+    val: PositiveInt | Share
+
+
+Source = Annotated[KaggleSource | FolderSource | FabricatedSource, Field(discriminator="kind")]
+Split = Annotated[OfficialSplit | SharesSplit, Field(discriminator="kind")]
+
+
+class Dataset(Settings):
+    name: str
+    source: Source
+    views: Annotated[tuple[str, ...], Field(min_length=1)]
+    split: Split
+    seed: NonNegativeInt = 0
+
+
+class Prepared(Settings):
+    dataset: Name
+    view: str
+    size: Size
+    interpolation: Literal["area", "bilinear"] = "area"
+
+
+class ResolvedPrepared(Prepared):
+    """What `resolve` makes of it: the label table of the view is part of the block."""
+
+    labels: dict[str, Any]
+
+
+class Augmented(Settings):
+    """Offline copies of the training images; `copies: 0` makes none."""
+
+    prepared: Name
+    copies: NonNegativeInt
+    seed: NonNegativeInt = 0
+
+
+# Weights
+
+
+class PretrainedWeights(Settings):
+    kind: Literal["pretrained"]
+
+
+class FileWeights(Settings):
+    kind: Literal["file"]
+    path: str
+
+
+class RandomWeights(Settings):
+    kind: Literal["random"]
+
+
+WeightsSource = Annotated[PretrainedWeights | FileWeights | RandomWeights, Field(discriminator="kind")]
+
+
+class Weights(Settings):
+    library: Literal["smp", "timm"]
+    encoder: str
+    source: WeightsSource
+    mean: tuple[float, float, float] | None = None
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    """Of the images that the weights were trained on, where their publisher's are not the right ones."""
+    seed: NonNegativeInt = 0
+
+
+# Experiments
+
+
+class Optimizer(Settings):
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat = 0.0
+
+
+class ConstantSchedule(Settings):
+    kind: Literal["constant"] = "constant"
+
+
+class PlateauSchedule(Settings):
+    """The learning rate times `factor` after `patience` epochs in which the validation loss did not fall."""
+
+    kind: Literal["plateau"]
+    factor: Share = 0.1
+    patience: PositiveInt = 3
+
+
+class CosineSchedule(Settings):
+    """From the learning rate down to `floor` times it, over all epochs."""
+
+    kind: Literal["cosine"]
+    floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+Schedule = Annotated[ConstantSchedule | PlateauSchedule | CosineSchedule, Field(discriminator="kind")]
+
+
+class Experiment(Settings):
+    description: str = ""
+    prepared: Name
+    augmented: Name
+    weights: Name
+    model: Component
+    loss: Component
+    recipe: Literal["none", "flips"] = "none"
+    optimizer: Optimizer
+    schedule: Schedule = ConstantSchedule()
+    epochs: PositiveInt
+    batch: PositiveInt
+    checkpoint: Literal["best", "last"] = "best"
+    split: Literal["val", "test"] = "test"
+    seed: NonNegativeInt = 0
+
+
+# Promotion and the machine
+
+
+class Gate(Settings):
+    """What a candidate must reach to become the champion of the registered model that carries this block's name."""
+
+    experiment: Name
+    floors: Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
+    delta: NonNegativeFloat = 0.01
+
+
+class Hardware(Settings):
+    """What only describes this machine: no stage depends on it, and every run logs it."""
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    workers: NonNegativeInt = 0
+    """Processes that prepare data; 0 takes every core."""
+
+
+class Params(Settings):
+    profile: Literal["demo", "full"]
+    seed: NonNegativeInt
+    hardware: Hardware = Hardware()
+    datasets: dict[Name, Dataset]
+    prepared: dict[Name, Prepared]
+    augmented: dict[Name, Augmented]
+    weights: dict[Name, Weights]
+    experiments: dict[Name, Experiment]
+    gates: dict[Name, Gate] = {}

@@ -1,0 +1,90 @@
+"""Packed sets on disk: shards of plain arrays, and the manifest and samples table that say what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from segpipe import artifacts
+
+SHARD_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Images [N, H, W, 3] and masks [N, H, W] of one split, uint8, in one folder."""
+
+    split: str
+    images: str
+    masks: str
+    count: int
+
+    def create(self, folder: Path, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Both files at their full size, mapped into memory to be filled."""
+        images, masks = (
+            np.lib.format.open_memmap(folder / file, mode="w+", dtype=np.uint8, shape=(self.count, *size, *channels))
+            for file, channels in ((self.images, (3,)), (self.masks, ()))
+        )
+        return images, masks
+
+    def open(self, folder: Path, mode: Literal["r", "r+"] = "r") -> tuple[np.ndarray, np.ndarray]:
+        return np.load(folder / self.images, mmap_mode=mode), np.load(folder / self.masks, mmap_mode=mode)
+
+
+class PackedSplit:
+    """One split of a packed folder: its samples by index, read straight from the mapped files."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.manifest = artifacts.read_json(folder / "manifest.json")
+        described = self.manifest["splits"].get(split, {"shards": []})["shards"]
+        opened = [(Shard(split, **shard), *Shard(split, **shard).open(folder)) for shard in described]
+        self._places = [(images, masks, row) for shard, images, masks in opened for row in range(shard.count)]
+        self.samples = [row for row in artifacts.read_rows(folder / "samples.csv") if row["split"] == split]
+        self.names = [row["name"] for row in self.samples]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        images, masks, row = self._places[index]
+        return images[row], masks[row]
+
+
+def shards(split: str, count: int, size: tuple[int, int]) -> list[Shard]:
+    """How `count` samples of a split are cut into files of at most 1 GiB."""
+    per_shard = max(1, SHARD_BYTES // (size[0] * size[1] * 3))
+    starts = range(0, count, per_shard)
+    return [
+        Shard(split, f"{split}-{k}-images.npy", f"{split}-{k}-masks.npy", min(per_shard, count - start))
+        for k, start in enumerate(starts)
+    ]
+
+
+def places(files: list[Shard]) -> list[tuple[Shard, int]]:
+    """Every row of these shards, in order."""
+    return [(shard, row) for shard in files for row in range(shard.count)]
+
+
+def write_manifest(folder: Path, facts: dict[str, Any], files: list[Shard]) -> None:
+    """manifest.json: the facts, the shards by split, and the hash of everything that they hold."""
+    splits: dict[str, Any] = {}
+    for shard in files:
+        entry = splits.setdefault(shard.split, {"images": 0, "shards": []})
+        entry["images"] += shard.count
+        entry["shards"].append({"images": shard.images, "masks": shard.masks, "count": shard.count})
+    artifacts.write_json(folder / "manifest.json", {**facts, "splits": splits, "content": content_hash(folder, files)})
+
+
+def content_hash(folder: Path, files: list[Shard]) -> str:
+    """sha256 over the shards as they lie on disk, images before masks."""
+    digest = hashlib.sha256()
+    for shard in files:
+        for file in (shard.images, shard.masks):
+            with (folder / file).open("rb") as stream:
+                while block := stream.read(1 << 22):
+                    digest.update(block)
+    return digest.hexdigest()

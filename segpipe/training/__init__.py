@@ -1,0 +1,1 @@
+"""One loop for every model: epochs that can be killed, repeated and compared."""

@@ -1,0 +1,14 @@
+"""Get one dataset: from its publisher, from a folder that you have, or fabricated."""
+
+from segpipe.terminal import door
+
+
+def main(name: str) -> None:
+    from segpipe import acquisition, artifacts, params
+
+    dataset = params.dataset(name)
+    acquisition.obtain(name, dataset.name, dataset.source, dataset.seed, artifacts.raw(name))
+
+
+if __name__ == "__main__":
+    door(main, __doc__, block="datasets")

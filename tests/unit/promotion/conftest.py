@@ -1,0 +1,30 @@
+"""A trained and evaluated project that learnt something, made once; a test promotes its own copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segpipe.evaluation.scoring import evaluate
+from segpipe.training.loop import train
+from tests.unit.training import tiny_project
+from tests.unit.training.conftest import one_thread, template
+
+__all__ = ["evaluated", "evaluated_template", "one_thread", "template"]
+
+
+@pytest.fixture(scope="session")
+def evaluated_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tiny_project.copy(template, folder, monkeypatch)
+        tiny_project.write_params(epochs=12, optimizer={"name": "adam", "lr": 0.02})
+        train(tiny_project.NAME)
+        evaluate(tiny_project.NAME)
+    return folder
+
+
+@pytest.fixture
+def evaluated(evaluated_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return tiny_project.copy(evaluated_template, tmp_path / "project", monkeypatch)

@@ -1,0 +1,206 @@
+"""Batches: every sample once, image and mask together, the same again for the same seed, and no thread left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from segpipe.loading import Batch, Samples, in_order, num_batches, shuffled
+from tests.unit.preparation.test_manifest import packed
+
+NAMES = [f"train-{n}" for n in range(7)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread_of_torch() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Samples:
+    return Samples([packed(tmp_path / "town", {"train": [3, 4], "val": [2]})], "train")
+
+
+@pytest.fixture
+def traceable(tmp_path: Path) -> Samples:
+    """Samples whose every mask pixel is the red of its image, and whose green says which sample it is."""
+    folder = packed(tmp_path / "town", {"train": [6]}, (4, 6))
+    masks = np.random.default_rng(0).integers(0, 250, (6, 4, 6), np.uint8)
+    images = np.zeros((6, 4, 6, 3), np.uint8)
+    images[..., 0], images[..., 1] = masks, np.arange(6)[:, None, None]
+    np.save(folder / "train-0-images.npy", images)
+    np.save(folder / "train-0-masks.npy", masks)
+    return Samples([folder], "train")
+
+
+def names(batches: Iterator[Batch]) -> list[str]:
+    return [name for batch in batches for name in batch.names]
+
+
+def test_in_order_gives_every_sample_once_as_it_lies(samples: Samples) -> None:
+    batches = list(in_order(samples, 3))
+    assert [len(batch.names) for batch in batches] == [3, 3, 1]
+    assert [name for batch in batches for name in batch.names] == NAMES
+    for index in range(7):
+        batch, row = batches[index // 3], index % 3
+        image, mask = samples[index]
+        assert np.array_equal(batch.images[row].permute(1, 2, 0).numpy(), image)
+        assert np.array_equal(batch.masks[row].numpy(), mask)
+
+
+@pytest.mark.parametrize(("batch", "count"), [(1, 7), (2, 4), (3, 3), (7, 1), (100, 1)])
+def test_the_number_of_batches_is_known_before_they_come(samples: Samples, batch: int, count: int) -> None:
+    assert num_batches(samples, batch) == count
+    assert len(list(in_order(samples, batch))) == count
+    assert len(list(shuffled(samples, batch, "none", 0, 1))) == count
+
+
+def test_images_arrive_as_bytes_channels_last_and_masks_as_bytes(samples: Samples) -> None:
+    for batch in in_order(samples, 4):
+        count = len(batch.names)
+        assert (batch.images.dtype, batch.masks.dtype) == (torch.uint8, torch.uint8)
+        assert (tuple(batch.images.shape), tuple(batch.masks.shape)) == ((count, 3, 6, 8), (count, 6, 8))
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert batch.masks.is_contiguous()
+
+
+def test_batches_are_ours_to_change(samples: Samples) -> None:
+    for batch in in_order(samples, 4):
+        batch.images.zero_()
+        batch.masks.fill_(9)
+    assert samples[0][1].max() <= 1
+
+
+def test_several_folders_come_one_behind_the_other(tmp_path: Path) -> None:
+    folders = [packed(tmp_path / name, {"train": [count]}) for name, count in (("town", 2), ("more", 3))]
+    samples = Samples(folders, "train")
+    assert (len(samples), samples.size) == (5, (6, 8))
+    assert samples.names == ["train-0", "train-1", "train-0", "train-1", "train-2"]
+    assert np.array_equal(samples[3][0], np.load(folders[1] / "train-0-images.npy")[1])
+
+
+def test_a_split_that_is_not_there_gives_no_batches(tmp_path: Path) -> None:
+    samples = Samples([packed(tmp_path / "town", {"train": [2]})], "test")
+    assert list(in_order(samples, 2)) == []
+    assert num_batches(samples, 2) == 0
+
+
+def test_shuffling_gives_every_sample_once_in_another_order_each_epoch(samples: Samples) -> None:
+    orders = [names(shuffled(samples, 2, "none", 5, epoch)) for epoch in range(1, 7)]
+    assert all(sorted(order) == NAMES for order in orders)
+    assert len({tuple(order) for order in orders}) == 6
+    assert names(shuffled(samples, 2, "none", 6, 1)) != orders[0]
+
+
+@pytest.mark.parametrize("recipe", ["none", "flips"])
+def test_the_same_seed_and_epoch_give_the_same_batches(samples: Samples, recipe: str) -> None:
+    first, again = (list(shuffled(samples, 3, recipe, 5, 2)) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        assert one.names == other.names
+        assert torch.equal(one.images, other.images)
+        assert torch.equal(one.masks, other.masks)
+
+
+def test_what_happens_to_a_sample_does_not_depend_on_the_size_of_the_batch(samples: Samples) -> None:
+    by_size = []
+    for size in (1, 3, 7):
+        batches = list(shuffled(samples, size, "flips", 5, 2))
+        by_size.append((names(iter(batches)), torch.cat([batch.images for batch in batches])))
+    for order, images in by_size[1:]:
+        assert order == by_size[0][0]
+        assert torch.equal(images, by_size[0][1])
+
+
+def test_shuffled_images_keep_their_own_masks_and_names(samples: Samples) -> None:
+    for batch in shuffled(samples, 3, "none", 5, 1):
+        for image, mask, name in zip(batch.images, batch.masks, batch.names, strict=True):
+            original = samples[NAMES.index(name)]
+            assert np.array_equal(image.permute(1, 2, 0).numpy(), original[0])
+            assert np.array_equal(mask.numpy(), original[1])
+
+
+def test_flips_turn_image_and_mask_together_and_differently_each_epoch(traceable: Samples) -> None:
+    ways: list[str] = []
+    for epoch in range(1, 21):
+        for batch in shuffled(traceable, 4, "flips", 1, epoch):
+            assert torch.equal(batch.images[:, 0], batch.masks)
+            for image, mask, name in zip(batch.images, batch.masks, batch.names, strict=True):
+                number = int(name.removeprefix("train-"))
+                assert (image[1] == number).all()
+                original = traceable[number][1]
+                turned = {"": original, "h": original[:, ::-1], "v": original[::-1], "hv": original[::-1, ::-1]}
+                ways += [way for way, expected in turned.items() if np.array_equal(mask.numpy(), expected)]
+    assert len(ways) == 120
+    assert all(15 <= ways.count(way) <= 45 for way in ("", "h", "v", "hv"))
+
+
+def test_in_order_changes_nothing(traceable: Samples) -> None:
+    (batch,) = in_order(traceable, 6)
+    assert torch.equal(batch.masks, torch.from_numpy(np.stack([traceable[n][1] for n in range(6)])))
+
+
+def readers() -> list[threading.Thread]:
+    """The threads that read ahead: all but those that were here before loading began."""
+    return [thread for thread in threading.enumerate() if thread is not threading.main_thread() and thread.is_alive()]
+
+
+def ends_soon(before: list[threading.Thread]) -> bool:
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        if not [thread for thread in readers() if thread not in before]:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_an_error_in_the_reading_thread_reaches_whoever_waits(tmp_path: Path) -> None:
+    """The second folder holds pictures of another size: the batch that meets them cannot be made."""
+    before = readers()
+    folders = [packed(tmp_path / "town", {"train": [3]}), packed(tmp_path / "odd", {"train": [2]}, (5, 9))]
+    batches = in_order(Samples(folders, "train"), 2)
+    assert next(batches).names == ["train-0", "train-1"]
+    with pytest.raises(ValueError, match="shape"):
+        next(batches)
+    assert ends_soon(before)
+
+
+def test_a_finished_pass_leaves_no_thread(samples: Samples) -> None:
+    before = readers()
+    assert len(list(in_order(samples, 1))) == 7
+    assert ends_soon(before)
+
+
+@pytest.mark.parametrize("seen", [1, 5])
+def test_a_pass_that_is_abandoned_leaves_no_thread(samples: Samples, seen: int) -> None:
+    before = readers()
+    batches = shuffled(samples, 1, "flips", 0, 1)
+    for _ in range(seen):
+        next(batches)
+    time.sleep(0.05)  # let the reader run into its limit
+    assert len(readers()) > len(before) or seen == 5
+    del batches
+    assert ends_soon(before)
+
+
+def test_a_pass_that_never_begins_starts_no_thread(samples: Samples) -> None:
+    before = readers()
+    batches = in_order(samples, 1)
+    assert readers() == before
+    del batches
+
+
+def test_a_batch_goes_to_a_device_whole(samples: Samples) -> None:
+    batch = next(in_order(samples, 3))
+    moved = batch.to(torch.device("cpu"))
+    assert torch.equal(moved.images, batch.images)
+    assert torch.equal(moved.masks, batch.masks)
+    assert moved.names == batch.names

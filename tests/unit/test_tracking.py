@@ -1,0 +1,266 @@
+"""The tracking store is a copy of the files: it may be away, lost or shared, and every point is in it once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segpipe import tracking
+
+ROOT = Path(__file__).parents[2]
+PARAMS = {"prepared": "tiles", "model": {"name": "unet", "frozen": True}, "epochs": 3}
+RECORD: dict[str, Any] = {
+    "experiment": "try_1",
+    "description": "a try",
+    "params": PARAMS,
+    "lineage": {
+        "commit": "c0ffee",
+        "dirty": False,
+        "environment": "e" * 64,
+        "data": {"prepared": "a" * 64, "augmented": "b" * 64},
+        "weights": {"sha256": "f" * 64, "label": "random: mechanics only"},
+    },
+    "machine": {"device": "cpu", "threads": 1},
+}
+
+
+def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    for variable in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
+        monkeypatch.delenv(variable, raising=False)
+    tracking._client.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Making one takes MLflow seconds; tests take a copy."""
+    folder = tmp_path_factory.mktemp("database")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        enter(folder, monkeypatch)
+        tracking._client()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def store(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copyfile(empty_database, tmp_path / "mlflow.db")
+    enter(tmp_path, monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a server that nobody runs: a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return f"http://127.0.0.1:{port}"
+
+
+def history(epochs: int) -> list[dict[str, Any]]:
+    return [{"epoch": e, "lr": 0.1, "val_loss": 1 / e, "val_miou": 1 - 1 / e} for e in range(1, epochs + 1)]
+
+
+def timing(epochs: int) -> list[dict[str, Any]]:
+    return [{"epoch": e, "seconds": 2.0 * e} for e in range(1, epochs + 1)]
+
+
+def points(run_id: str | None, key: str) -> list[tuple[int, float]]:
+    found = tracking._client().get_metric_history(run_id, key)
+    return [(point.step, point.value) for point in found]
+
+
+def expected(rows: list[dict[str, Any]], key: str) -> list[tuple[int, float]]:
+    return [(row["epoch"], row[key]) for row in rows]
+
+
+def all_runs() -> list[Any]:
+    client = tracking._client()
+    return list(client.search_runs([found.experiment_id for found in client.search_experiments()]))
+
+
+def test_a_run_says_where_it_comes_from(store: Path) -> None:
+    run = tracking.begin(RECORD, None)
+    data = tracking._client().get_run(run.id).data
+    assert data.params == {
+        "prepared": "tiles",
+        "model.name": "unet",
+        "model.frozen": "True",
+        "epochs": "3",
+    }
+    told = {"model": "unet", "dirty": "False", "data.prepared": "a" * 64, "machine.threads": "1", "weights": "f" * 64}
+    assert told.items() <= data.tags.items()
+    assert data.tags["mlflow.source.git.commit"] == "c0ffee"
+    assert tracking._client().get_experiment(run.experiment_id).name == "tiles"
+
+
+def test_every_epoch_is_logged_once_however_often_the_history_is_given(store: Path) -> None:
+    run = tracking.begin(RECORD, None)
+    for epochs in (1, 1, 2, 3, 3):
+        run.log_history(history(epochs), timing(epochs))
+    for key in ("lr", "val_loss", "val_miou"):
+        assert points(run.id, key) == expected(history(3), key)
+    assert points(run.id, "seconds") == expected(timing(3), "seconds")
+
+
+def test_a_long_history_that_needs_several_uploads_arrives_whole(store: Path) -> None:
+    run = tracking.begin(RECORD, None)
+    run.log_history(history(400), timing(400))
+    assert points(run.id, "val_miou") == expected(history(400), "val_miou")
+    assert points(run.id, "seconds") == expected(timing(400), "seconds")
+
+
+def test_a_training_that_was_killed_goes_on_with_its_run(store: Path) -> None:
+    first = tracking.begin(RECORD, None)
+    first.log_history(history(1), timing(1))
+    second = tracking.begin(RECORD, first.id)
+    second.log_history(history(2), timing(2))
+    second.end()
+    assert second.id == first.id
+    assert second.experiment_id == first.experiment_id
+    assert points(first.id, "val_loss") == expected(history(2), "val_loss")
+    assert tracking._client().get_run(first.id).info.status == "FINISHED"
+
+
+def test_a_server_that_is_away_stops_nothing_and_is_mentioned_once(
+    store: Path, away: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", away)
+    run = tracking.begin(RECORD, None)
+    for epochs in (1, 2, 3):
+        run.log_history(history(epochs), timing(epochs))
+    run.log_evaluation({"test_miou": 0.5}, [])
+    run.end()
+    said = capsys.readouterr().err
+    assert said.count("cannot be reached") == 1
+    assert away in said
+    assert run.id is None
+
+
+def test_a_store_that_is_back_receives_everything_it_missed(
+    store: Path, away: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", away)
+    run = tracking.begin(RECORD, None)
+    run.log_history(history(2), timing(2))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    run.log_history(history(3), timing(3))
+    assert points(run.id, "val_loss") == expected(history(3), "val_loss")
+    assert len(all_runs()) == 1
+    capsys.readouterr()
+
+    run.log_history(history(4), timing(4))
+    assert points(run.id, "seconds") == expected(timing(4), "seconds")
+    assert "cannot be reached" not in capsys.readouterr().err
+
+
+def test_a_run_keeps_its_id_while_the_store_is_away(store: Path, away: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = tracking.begin(RECORD, None)
+    first.log_history(history(1), timing(1))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", away)
+    tracking._client.cache_clear()
+    second = tracking.begin(RECORD, first.id)
+    second.log_history(history(2), timing(2))
+    assert second.id == first.id
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    tracking._client.cache_clear()
+    second.log_history(history(3), timing(3))
+    assert points(first.id, "val_loss") == expected(history(3), "val_loss")
+    assert len(all_runs()) == 1
+
+
+@pytest.mark.parametrize("broken", ["a file that is no database", "a folder that is not there"])
+def test_a_broken_database_stops_nothing_either(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter(tmp_path, monkeypatch)
+    if broken == "a file that is no database":
+        (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/nowhere/mlflow.db")
+    run = tracking.begin(RECORD, None)
+    run.log_history(history(1), timing(1))
+    assert capsys.readouterr().err.count("cannot be reached") == 1
+
+
+def test_a_lost_run_is_rebuilt_from_the_files(
+    store: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tracking.begin(RECORD, None)
+    finished = {**RECORD, "tracking": {"run_id": first.id, "experiment_id": first.experiment_id}}
+    (store / "new").mkdir()
+    shutil.copyfile(empty_database, store / "new" / "mlflow.db")
+    enter(store / "new", monkeypatch)
+    # As they are read from the CSV: all text.
+    texts = [[{key: str(value) for key, value in row.items()} for row in rows] for rows in (history(3), timing(3))]
+    run = tracking.continued(finished, *texts)
+    assert run.id != first.id
+    assert points(run.id, "val_loss") == expected(history(3), "val_loss")
+    assert points(run.id, "seconds") == expected(timing(3), "seconds")
+    assert [found.info.run_id for found in all_runs()] == [run.id]
+
+
+def test_a_run_that_the_store_still_has_is_continued_without_doubling(store: Path) -> None:
+    first = tracking.begin(RECORD, None)
+    first.log_history(history(3), timing(3))
+    first.end()
+    finished = {**RECORD, "tracking": {"run_id": first.id, "experiment_id": first.experiment_id}}
+    run = tracking.continued(finished, history(3), timing(3))
+    assert run.id == first.id
+    assert points(run.id, "val_loss") == expected(history(3), "val_loss")
+
+
+def test_a_run_that_somebody_deleted_is_rebuilt(store: Path) -> None:
+    first = tracking.begin(RECORD, None)
+    tracking._client().delete_run(first.id)
+    finished = {**RECORD, "tracking": {"run_id": first.id, "experiment_id": first.experiment_id}}
+    run = tracking.continued(finished, history(2), timing(2))
+    assert run.id != first.id
+    assert points(run.id, "val_loss") == expected(history(2), "val_loss")
+
+
+def test_an_evaluation_adds_its_scores_and_pictures(store: Path) -> None:
+    run = tracking.begin(RECORD, None)
+    picture = store / "best-1-input.png"
+    picture.write_bytes(b"picture")
+    run.log_evaluation({"test_miou": 0.625, "test_iou.landing-zones": 0.5}, [picture])
+    metrics = tracking._client().get_run(run.id).data.metrics
+    assert metrics == {"test_miou": 0.625, "test_iou.landing-zones": 0.5}
+    assert [found.path for found in tracking._client().list_artifacts(run.id, "panels")] == ["panels/best-1-input.png"]
+
+
+WRITER = """
+import json, sys
+from segpipe import tracking
+record, history, timing = json.loads(sys.argv[1])
+run = tracking.begin(record, None)
+for epochs in range(1, len(history) + 1):
+    run.log_history(history[:epochs], timing[:epochs])
+run.end()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_on_a_fresh_database_keep_every_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(tmp_path, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    command = [sys.executable, "-c", WRITER, json.dumps([RECORD, history(5), timing(5)])]
+    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [writer.communicate(timeout=120)[1] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0], said
+    assert not any("cannot be reached" in lines for lines in said)
+    found = all_runs()
+    assert len(found) == 2
+    assert len({run.info.experiment_id for run in found}) == 1
+    for run in found:
+        assert points(run.info.run_id, "val_loss") == expected(history(5), "val_loss")
+        assert points(run.info.run_id, "seconds") == expected(timing(5), "seconds")
