@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,12 @@ from torch import Tensor
 def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """One header entry holds all facts: safetensors writes several in an order that changes from run to run."""
     on_cpu = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    save_file(on_cpu, path, metadata={"facts": json.dumps(facts)})
+    try:
+        save_file(on_cpu, path, metadata={"facts": json.dumps(facts)})
+    except SafetensorError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+        raise
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,10 +30,23 @@ class Shard:
             np.lib.format.open_memmap(folder / file, mode="w+", dtype=np.uint8, shape=(self.count, *size, *channels))
             for file, channels in ((self.images, (3,)), (self.masks, ()))
         )
+        for file in (self.images, self.masks):
+            _take_space(folder / file)
         return images, masks
 
     def open(self, folder: Path, mode: Literal["r", "r+"] = "r") -> tuple[np.ndarray, np.ndarray]:
         return np.load(folder / self.images, mmap_mode=mode), np.load(folder / self.masks, mmap_mode=mode)
+
+
+def _take_space(path: Path) -> None:
+    """A mapped file has holes, and filling them on a full disk kills the process: better an error before the work."""
+    if not hasattr(os, "posix_fallocate"):  # macOS and Windows
+        return
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 class PackedSplit:
