@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segpipe import artifacts
 from segpipe.augmentations import RECIPES
 from segpipe.preparation.manifest import PackedSplit
 
@@ -39,6 +40,8 @@ class Samples:
         self._places = [(packed, index) for packed in self._splits for index in range(len(packed))]
         self.names = [name for packed in self._splits for name in packed.names]
         self.size: tuple[int, int] = tuple(self._splits[0].manifest["size"])
+        if not self._places:
+            raise ValueError(f"{folders[0]} has no {split} images. Change its dataset's `split:` in params.yaml")
 
     def __len__(self) -> int:
         return len(self._places)
@@ -46,6 +49,17 @@ class Samples:
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         packed, row = self._places[index]
         return packed[row]
+
+
+def training_samples(prepared: Path, augmented: Path) -> Samples:
+    """The training images with their offline copies, which must be copies of these very images."""
+    made_from = artifacts.read_json(augmented / "manifest.json")["parent"]["content"]
+    if made_from != artifacts.read_json(prepared / "manifest.json")["content"]:
+        raise ValueError(
+            f"{augmented} was made from other images than {prepared} holds now. "
+            f"Make it again: `dvc repro augment@{augmented.name}`"
+        )
+    return Samples([prepared, augmented], "train")
 
 
 def in_order(samples: Samples, batch: int) -> Iterator[Batch]:

@@ -44,11 +44,6 @@ def evaluate(name: str) -> None:
     labels = LabelTable.from_dict(manifest["labels"])
     model = _trained(name, settings, len(labels.classes)).on(here.device)
     samples = Samples([artifacts.prepared(settings.prepared)], settings.split)
-    if not len(samples):
-        raise ValueError(
-            f"experiment '{name}' is to be scored on split '{settings.split}', which is empty in prepared set "
-            f"'{settings.prepared}'. Choose another `split:` in params.yaml"
-        )
     loss = components.find("losses", settings.loss.name).build(
         components.options("losses", settings.loss.name, settings.loss.options), labels.class_names
     )

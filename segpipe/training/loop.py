@@ -19,7 +19,7 @@ from segpipe.checkpoints import (
     with_prefix,
 )
 from segpipe.devices import machine
-from segpipe.loading import Batch, Samples, in_order, num_batches, shuffled
+from segpipe.loading import Batch, Samples, in_order, num_batches, shuffled, training_samples
 from segpipe.params import Experiment
 from segpipe.terminal import duration, progress, say
 from segpipe.training import optimizers
@@ -42,13 +42,7 @@ class Training:
         self.name, self.settings = name, settings
         self.machine = machine(params.hardware())
         prepared, augmented = artifacts.prepared(settings.prepared), artifacts.augmented(settings.augmented)
-        self.train_samples = Samples([prepared, augmented], "train")
-        self.val_samples = Samples([prepared], "val")
-        for split, samples in (("train", self.train_samples), ("val", self.val_samples)):
-            if not len(samples):
-                raise ValueError(
-                    f"prepared set '{settings.prepared}' has no {split} images. Change its dataset's `split:`"
-                )
+        self.train_samples, self.val_samples = training_samples(prepared, augmented), Samples([prepared], "val")
         self.classes = [label["name"] for label in artifacts.read_json(prepared / "manifest.json")["labels"]["classes"]]
         self.record = record(name, settings, self.classes, self.machine)
         self.resume = ResumeFile(name, fingerprint(self.record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from segpipe.loading import Batch, Samples, in_order, num_batches, shuffled
+from segpipe.loading import Batch, Samples, in_order, num_batches, shuffled, training_samples
 from tests.unit.preparation.test_manifest import packed
 
 NAMES = [f"train-{n}" for n in range(7)]
@@ -88,10 +89,23 @@ def test_several_folders_come_one_behind_the_other(tmp_path: Path) -> None:
     assert np.array_equal(samples[3][0], np.load(folders[1] / "train-0-images.npy")[1])
 
 
-def test_a_split_that_is_not_there_gives_no_batches(tmp_path: Path) -> None:
-    samples = Samples([packed(tmp_path / "town", {"train": [2]})], "test")
-    assert list(in_order(samples, 2)) == []
-    assert num_batches(samples, 2) == 0
+def test_a_split_that_is_not_there_is_refused_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"town has no test images\. Change its dataset's `split:`"):
+        Samples([packed(tmp_path / "town", {"train": [2]})], "test")
+
+
+def test_copies_of_other_images_than_the_prepared_ones_are_refused(tmp_path: Path) -> None:
+    prepared, augmented = (packed(tmp_path / name, {"train": [2]}) for name in ("town", "copies"))
+    manifest = json.loads((prepared / "manifest.json").read_text())
+    for content, is_refused in ((manifest["content"], False), ("another", True)):
+        copies = json.loads((augmented / "manifest.json").read_text())
+        copies["parent"] = {"name": "town", "content": content}
+        (augmented / "manifest.json").write_text(json.dumps(copies))
+        if is_refused:
+            with pytest.raises(ValueError, match="dvc repro augment@copies"):
+                training_samples(prepared, augmented)
+        else:
+            assert len(training_samples(prepared, augmented)) == 4
 
 
 def test_shuffling_gives_every_sample_once_in_another_order_each_epoch(samples: Samples) -> None:

@@ -78,7 +78,9 @@ def build(encoder: str = "resnet18", splits: dict[str, int] = SPLITS, **changes:
     view = params.prepared(settings.prepared).view
     facts = {"view": view, "labels": labels}
     pack(artifacts.prepared(settings.prepared), splits, {"name": "tiny", **facts})
-    pack(artifacts.augmented(settings.augmented), {"train": 4}, {"name": "copies", **facts}, seed=100)
+    content = artifacts.read_json(artifacts.prepared(settings.prepared) / "manifest.json")["content"]
+    made_from = {"parent": {"name": settings.prepared, "content": content}}
+    pack(artifacts.augmented(settings.augmented), {"train": 4}, {"name": "copies", **facts, **made_from}, seed=100)
     weights.fetch(settings.weights, params.weights(settings.weights).model_copy(update={"encoder": encoder}))
     git = ["git", "-c", "user.name=segpipe", "-c", "user.email=segpipe@localhost", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
