@@ -51,7 +51,7 @@ def exit_code(action: Callable[[], Any]) -> int:
 def _stop(number: int, _frame: Any) -> NoReturn:
     """End at once: an exception would pass through the C++ of torch, which aborts, and unloading torch takes long."""
     artifacts.abandon_work()
-    say(STOPPED)
+    say("\n" + STOPPED if sys.stderr.isatty() else STOPPED)  # under the bar and the ^C
     os._exit(SIGNALLED + number)
 
 
