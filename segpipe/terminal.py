@@ -34,7 +34,9 @@ def exit_code(action: Callable[[], Any]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        return action() or 0
+        code: int = action() or 0
+        sys.stdout.flush()  # here, where a reader that is gone can still be told apart
+        return code
     except KeyboardInterrupt as interrupt:  # from where work had to be taken down first: segpipe/parallel.py
         say(STOPPED)
         return SIGNALLED + int(interrupt.args[0] if interrupt.args else signal.SIGINT)
