@@ -121,18 +121,39 @@ def gather() -> Evidence:
 
 
 def _experiment(path: Path) -> Experiment:
-    name = path.stem
+    name, params = path.stem, artifacts.read_json(path)
     checkpoint, evaluation = artifacts.checkpoint(name), artifacts.evaluation(name)
     untrained = _first_missing(checkpoint, TRAINING_FILES, f"train@{name}")
+    if untrained:
+        untrained = _first_missing_input(params) or untrained
     unevaluated = _first_missing(evaluation, EVALUATION_FILES, f"evaluate@{name}")
     return Experiment(
         name,
         artifacts.read_json(artifacts.resolved("descriptions", "experiments"))[name],
-        artifacts.read_json(path),
+        params,
         None if untrained else _training(checkpoint),
         None if unevaluated else _evaluation(evaluation),
         tuple(reason for reason in (untrained, unevaluated) if reason),
     )
+
+
+def _first_missing_input(params: dict[str, Any]) -> str:
+    """Where the way to a training breaks off, from its dataset on; empty when all that it needs is there."""
+    prepared, augmented, weights = params["prepared"], params["augmented"], params["weights"]
+    steps = [
+        (artifacts.prepared(prepared), "manifest.json", f"preprocess@{prepared}"),
+        (artifacts.augmented(augmented), "manifest.json", f"augment@{augmented}"),
+        (artifacts.weights(weights).parent, artifacts.weights(weights).name, f"fetch@{weights}"),
+    ]
+    block = artifacts.resolved("prepared", prepared)
+    if block.exists() and not (artifacts.prepared(prepared) / "manifest.json").exists():
+        dataset = artifacts.read_json(block)["dataset"]
+        steps = [
+            (artifacts.raw(dataset), "source.json", f"download@{dataset}"),
+            (artifacts.audit(dataset), "pairs.csv", f"audit@{dataset}"),
+            *steps,
+        ]
+    return next((reason for folder, file, stage in steps if (reason := _first_missing(folder, (file,), stage))), "")
 
 
 def _first_missing(folder: Path, files: tuple[str, ...], stage: str) -> str:

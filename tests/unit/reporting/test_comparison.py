@@ -31,6 +31,8 @@ def test_a_row_holds_the_scores_to_the_last_digit(small_project: Project) -> Non
 
 def test_an_experiment_without_scores_keeps_its_row_and_says_why(small_project: Project) -> None:
     small_project.add_experiment("atrous_five", "drone_five", model="atrous_unet")
+    artifacts.write_json(artifacts.augmented("drone_five_500") / "manifest.json", {})
+    artifacts.write_text(artifacts.weights("resnet50"), "")
     rows = written_rows()
     assert list(rows) == ["atrous_five", "segformer_five", "uformer_five", "unet_five", "unet_two"]
     assert (

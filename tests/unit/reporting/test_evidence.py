@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from segpipe import artifacts
 from segpipe.reporting import evidence
 
 if TYPE_CHECKING:
@@ -27,6 +28,26 @@ def test_the_first_missing_file_is_named_with_the_stage_that_makes_it(small_proj
     unet = next(one for one in evidence.gather().experiments if one.name == "unet_five")
     assert unet.evaluation is None
     assert unet.missing == ("data/evaluations/unet_five/cost.json is missing: run `dvc repro evaluate@unet_five`",)
+
+
+def test_a_way_that_breaks_off_before_the_training_is_named_where_it_does(project: Project) -> None:
+    project.add_experiment("unet", "drone_five")
+    artifacts.write_json(artifacts.resolved("prepared", "drone_five"), {"dataset": "drone"})
+    way = [
+        (artifacts.raw("drone") / "source.json", "download@drone"),
+        (artifacts.audit("drone") / "pairs.csv", "audit@drone"),
+        (artifacts.prepared("drone_five") / "manifest.json", "preprocess@drone_five"),
+        (artifacts.augmented("drone_five_500") / "manifest.json", "augment@drone_five_500"),
+        (artifacts.weights("resnet50"), "fetch@resnet50"),
+        (artifacts.checkpoint("unet") / "run.json", "train@unet"),
+    ]
+    for number, (file, stage) in enumerate(way):
+        (unet,) = evidence.gather().experiments
+        assert unet.missing[0] == f"{file} is missing: run `dvc repro {stage}`"
+        if number == 2:
+            project.add_set("drone_five", project.FIVE)
+        else:
+            artifacts.write_text(file, "")
 
 
 def test_an_empty_field_and_nan_in_a_log_are_no_number(project: Project) -> None:
