@@ -1,4 +1,4 @@
-"""Why stages set GOMP_SPINCOUNT: a training step on a free machine, and on one with a core taken by another process."""
+"""Why stages set GOMP_SPINCOUNT: a training step on a free machine, and on one that every core is wanted on."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ def speed(spins: str | None) -> float:
 
 def main() -> int:
     free = {name: max(speed(spins), speed(spins)) for name, spins in SETTINGS.items()}
-    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
     try:
-        busy = {name: speed(spins) for name, spins in SETTINGS.items()}
+        busy = {name: max(speed(spins), speed(spins)) for name, spins in SETTINGS.items()}
     finally:
-        neighbour.kill()
+        for neighbour in neighbours:
+            neighbour.kill()
     rows = [Row(f"free machine, {name}", value, "images/s") for name, value in free.items()]
-    rows += [Row(f"one core taken, {name}", value, "images/s") for name, value in busy.items()]
+    rows += [Row(f"as many busy neighbours as cores, {name}", value, "images/s") for name, value in busy.items()]
     ours, default = "3000, as the stages set it", "libgomp's default"
-    rows.append(Row("ours against the default, free", free[ours] / free[default], "×", ">= 0.95"))
-    rows.append(Row("ours against the default, one core taken", busy[ours] / busy[default], "×", ">= 1.5"))
+    rows.append(Row("ours against the default, free", free[ours] / free[default], "×", ">= 0.9"))
+    rows.append(Row("ours against the default, busy", busy[ours] / busy[default], "×", ">= 1.2"))
     return publish("threads", rows)
 
 

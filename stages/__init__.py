@@ -3,5 +3,5 @@
 import os
 
 # Threads that spin while they wait starve each other on a busy machine. With this many rounds a training step takes its
-# usual time on a free machine, and a quarter of the default's where one core of two is taken (bench/threads.py).
+# usual time on a free machine, and less where other processes want the cores too (python -m bench.threads).
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
