@@ -2,6 +2,6 @@
 
 import os
 
-# Threads that spin while they wait starve each other where other processes want every core. What this gains is small and
-# not yet settled: docs/decisions.md, python -m bench.threads.
+# Threads that spin while they wait starve each other where other processes want every core.
+# What this gains is small, and not yet settled: docs/decisions.md, python -m bench.threads.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -57,7 +57,7 @@ def test_the_comparison_has_a_row_for_each_experiment(demo: Clone) -> None:
 
 
 def test_the_best_model_sees_more_than_colour(demo: Clone) -> None:
-    # On scenes of full size a per-pixel colour classifier reached 0.50 and 0.34 (tests/unit/acquisition/test_aerial.py).
+    # On larger scenes a per-pixel colour classifier reached 0.50 and 0.34 (tests/unit/acquisition/test_aerial.py).
     scores = {
         name: json.loads((demo.folder / f"reports/{name}/metrics.json").read_text()) for name in experiments(demo)
     }
