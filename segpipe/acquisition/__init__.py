@@ -1,63 +1,78 @@
-"""Getting data: from Kaggle, from a folder or an archive at hand, or fabricated."""
+"""Getting data: from its publisher, from a folder or an archive at hand, or fabricated."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
-from segpipe import artifacts, components, lineage, terminal
-from segpipe.acquisition.download import download_from_kaggle
+from segpipe import artifacts, lineage, terminal
+from segpipe.acquisition import cityscapes_download
 from segpipe.acquisition.extraction import extract
+from segpipe.acquisition.kaggle_download import download_from_kaggle
+from segpipe.acquisition.scenery import Scene
+
+
+class Dataset(Protocol):
+    """What is asked of a dataset file here; segpipe/datasets/__init__.py says all of it."""
+
+    __name__: str
+    LICENCE: str
+    SCENERY: str
+
+    def find_root(self, folder: Path) -> Path: ...
+    def fabricate(self, root: Path, scenes: Iterable[Scene]) -> None: ...
 
 
 class Source(Protocol):
-    """Where data comes from: `fabricated` (with `images` and `size`), `folder` (with `path`) or `kaggle`."""
+    """`fabricated` (with `images` and `size`), `folder` (with `path`), `kaggle` (with `dataset`) or `cityscapes`."""
 
     kind: Any
 
 
-def obtain(name: str, dataset: str, source: Source, seed: int, destination: Path) -> None:
+def obtain(name: str, dataset: Dataset, source: Source, seed: int, destination: Path) -> None:
     """Fill `destination` with the files of a dataset and the record of where they come from."""
-    module = components.find("datasets", dataset)
     with artifacts.replacing_folder(destination) as partial:
         files, archives = partial / "files", partial / "archives"
         files.mkdir()
         archives.mkdir()
-        origin = _fill(module, source, seed, files, archives)
-        module.find_root(files)
+        origin = _fill(dataset, source, seed, files, archives)
+        dataset.find_root(files)
         is_fabricated = source.kind == "fabricated"
         record = {
             "dataset": name,
             "kind": source.kind,
             "origin": origin,
             "fabricated": is_fabricated,
-            "licence": "fabricated by segpipe: no terms" if is_fabricated else module.LICENCE,
+            "licence": "fabricated by segpipe: no terms" if is_fabricated else dataset.LICENCE,
             "archives": [_described(archive) for archive in sorted(archives.iterdir())],
         }
         artifacts.write_json(partial / "source.json", record)
 
 
-def _fill(module: ModuleType, source: Any, seed: int, files: Path, archives: Path) -> str:
+def _fill(dataset: Dataset, source: Any, seed: int, files: Path, archives: Path) -> str:
     if source.kind == "fabricated":
-        return _fabricate(module, source.images, tuple(source.size), seed, files)
+        return _fabricate(dataset, source.images, tuple(source.size), seed, files)
     if source.kind == "folder":
-        return _take_over(module, Path(source.path).expanduser(), files, archives)
-    return _download(module, files, archives)
+        return _take_over(dataset, Path(source.path).expanduser(), files, archives)
+    if source.kind == "cityscapes":
+        return _download_cityscapes(dataset, files, archives)
+    return _download_from_kaggle(dataset, source, files, archives)
 
 
-def _fabricate(module: ModuleType, images: int, size: tuple[int, int], seed: int, files: Path) -> str:
-    scenery = importlib.import_module(f"segpipe.acquisition.{module.SCENERY}")
+def _fabricate(dataset: Dataset, images: int, size: tuple[int, int], seed: int, files: Path) -> str:
+    scenery = importlib.import_module(f"segpipe.acquisition.scenery.{dataset.SCENERY}")
     scenes = scenery.scenes(seed, images, size)
-    module.fabricate(files, terminal.progress(scenes, "fabricating", images))
+    dataset.fabricate(files, terminal.progress(scenes, "fabricating", images))
     return f"{images} scenes of {size[0]}x{size[1]} pixels, fabricated with seed {seed}"
 
 
-def _take_over(module: ModuleType, path: Path, files: Path, archives: Path) -> str:
+def _take_over(dataset: Dataset, path: Path, files: Path, archives: Path) -> str:
     if path.is_dir():
-        _copy(module.find_root(path), files)
+        _copy(dataset.find_root(path), files)
         return f"copied from the folder {path.name}"
     if not path.is_file():
         raise FileNotFoundError(
@@ -76,18 +91,55 @@ def _copy(root: Path, files: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def _download(module: ModuleType, files: Path, archives: Path) -> str:
-    kaggle = getattr(module, "KAGGLE", None)
+def _download_from_kaggle(dataset: Dataset, source: Any, files: Path, archives: Path) -> str:
+    kaggle = source.dataset or getattr(dataset, "KAGGLE", None)
     if kaggle is None:
-        dataset = module.__name__.rpartition(".")[2]
         raise ValueError(
-            f"dataset '{dataset}' has `kind: kaggle`, but it is not on Kaggle. "
-            "Get it from its publisher, then use `kind: folder` with its path"
+            f"dataset '{_short_name(dataset)}' has `kind: kaggle`, but its file names no dataset on Kaggle. "
+            "Add `dataset: owner/name` beside it, or get it from its publisher and use `kind: folder` with its path"
         )
-    archive = download_from_kaggle(kaggle, artifacts.working("downloads") / kaggle.replace("/", "-"))
-    extract(archive, files)
-    shutil.move(archive, archives)  # only now: until it is unpacked whole, a second try finds it
+    with _working_folder(kaggle.replace("/", "-")) as folder:
+        _unpack([download_from_kaggle(kaggle, folder)], files, archives)
     return f"https://www.kaggle.com/datasets/{kaggle}"
+
+
+def _download_cityscapes(dataset: Dataset, files: Path, archives: Path) -> str:
+    if _short_name(dataset) != "cityscapes":
+        raise ValueError(
+            f"dataset '{_short_name(dataset)}' has `kind: cityscapes`, which only 'cityscapes' can be read from. "
+            "Correct its `name` or its `source` in params.yaml"
+        )
+    with _working_folder("cityscapes") as folder:
+        _unpack(cityscapes_download.download_from_cityscapes(folder), files, archives)
+    return f"{cityscapes_download.address()}: {', '.join(cityscapes_download.PACKAGES)}"
+
+
+@contextlib.contextmanager
+def _working_folder(name: str) -> Iterator[Path]:
+    """Where a download grows, and where a later try finds it; for one process at a time."""
+    from filelock import FileLock, Timeout
+
+    folder = artifacts.working("downloads") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            yield folder
+    except Timeout:
+        raise ValueError(
+            f"another process downloads to {folder} already (perhaps one that a killed dvc left behind). "
+            "Wait for it to end, or end it, then run this again"
+        ) from None
+
+
+def _unpack(downloaded: list[Path], files: Path, archives: Path) -> None:
+    for archive in downloaded:
+        extract(archive, files)
+    for archive in downloaded:  # only now: until all is unpacked, a second try finds them
+        shutil.move(archive, archives)
+
+
+def _short_name(dataset: Dataset) -> str:
+    return dataset.__name__.rpartition(".")[2]
 
 
 def _described(archive: Path) -> dict[str, Any]:

@@ -43,6 +43,14 @@ def _special_tar(path: Path, name: str, kind: bytes, target: str = "") -> Path:
     return path
 
 
+def _patch_directory(archive: Path, offset: int, content: bytes) -> None:
+    """Change what the central directory of a zip archive says of its first member."""
+    data = bytearray(archive.read_bytes())
+    begin = data.index(b"PK\x01\x02") + offset
+    data[begin : begin + len(content)] = content
+    archive.write_bytes(data)
+
+
 def _extracted(archive: Path) -> dict[str, bytes]:
     folder = archive.parent / "unpacked"
     folder.mkdir()
@@ -101,9 +109,7 @@ def test_a_zip_member_that_is_no_plain_file_is_refused(tmp_path: Path, mode: int
 
 def test_a_member_under_a_password_is_refused(tmp_path: Path) -> None:
     archive = _zip(tmp_path / "set.zip", {"secret.png": b"x"})
-    data = bytearray(archive.read_bytes())
-    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
-    archive.write_bytes(data)
+    _patch_directory(archive, 8, b"\x01\x00")  # the flags
     with pytest.raises(ValueError, match=r"member 'secret\.png' is a file under a password"):
         _extracted(archive)
 
@@ -163,6 +169,21 @@ def test_a_damaged_member_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(damaged)
     with pytest.raises(ValueError, match=r"set\.zip breaks off, is damaged .*CRC"):
         _extracted(tmp_path / "set.zip")
+
+
+def test_a_bomb_that_understates_its_size_does_not_grow_beyond_it(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "bomb.zip", {"zeros": bytes(2**20)})
+    _patch_directory(archive, 24, (1000).to_bytes(4, "little"))  # the unpacked size
+    with pytest.raises(ValueError, match=r"bomb\.zip breaks off, is damaged .*zeros"):
+        _extracted(archive)
+    assert max(path.stat().st_size for path in tmp_path.rglob("zeros")) <= 1000
+
+
+def test_a_member_that_is_packed_in_an_unknown_way_is_refused(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "set.zip", {"000.png": b"x"})
+    _patch_directory(archive, 10, (97).to_bytes(2, "little"))  # the method: WavPack
+    with pytest.raises(ValueError, match=r"set\.zip .* packed in an unknown way \(NotImplementedError"):
+        _extracted(archive)
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from segpipe.acquisition import obtain
-from segpipe.acquisition.aerial import scenes
+from segpipe.acquisition.scenery.aerial import scenes
+from segpipe.datasets import drone
 from segpipe.datasets.drone import LICENCE, fabricate, pairs
 
 FABRICATED = SimpleNamespace(kind="fabricated", images=2, size=[48, 64])
@@ -31,7 +32,7 @@ def _record(folder: Path) -> dict[str, object]:
 
 
 def test_fabricated_data_says_that_it_is(tmp_path: Path) -> None:
-    obtain("little", "drone", FABRICATED, 3, tmp_path / "little")
+    obtain("little", drone, FABRICATED, 3, tmp_path / "little")
     assert sorted(path.name for path in (tmp_path / "little").iterdir()) == ["archives", "files", "source.json"]
     assert _record(tmp_path / "little") == {
         "dataset": "little",
@@ -45,7 +46,7 @@ def test_fabricated_data_says_that_it_is(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_copied_and_may_be_changed_afterwards(tmp_path: Path, mine: Path) -> None:
-    obtain("own", "drone", SimpleNamespace(kind="folder", path=str(mine)), 0, tmp_path / "own")
+    obtain("own", drone, SimpleNamespace(kind="folder", path=str(mine)), 0, tmp_path / "own")
     copied = pairs(tmp_path / "own" / "files", "drone_5")
     original = pairs(mine, "drone_5")
     assert [pair.image.read_bytes() for pair in copied] == [pair.image.read_bytes() for pair in original]
@@ -58,7 +59,7 @@ def test_a_folder_is_copied_and_may_be_changed_afterwards(tmp_path: Path, mine: 
 @pytest.mark.parametrize("form", ["zip", "gztar"])
 def test_an_archive_is_kept_with_its_hash_and_unpacked(tmp_path: Path, mine: Path, form: str) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "set"), form, mine))
-    obtain("own", "drone", SimpleNamespace(kind="folder", path=str(archive)), 0, tmp_path / "own")
+    obtain("own", drone, SimpleNamespace(kind="folder", path=str(archive)), 0, tmp_path / "own")
     assert len(pairs(tmp_path / "own" / "files", "drone_binary")) == 2
     content = archive.read_bytes()
     assert _record(tmp_path / "own")["archives"] == [
@@ -68,23 +69,25 @@ def test_an_archive_is_kept_with_its_hash_and_unpacked(tmp_path: Path, mine: Pat
 
 
 def test_an_archive_of_something_else_leaves_what_was_there(tmp_path: Path) -> None:
-    obtain("own", "drone", FABRICATED, 3, tmp_path / "own")
+    obtain("own", drone, FABRICATED, 3, tmp_path / "own")
     before = _record(tmp_path / "own")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("no images")
     archive = shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "other")
     with pytest.raises(FileNotFoundError, match="holds no folder 'original_images'"):
-        obtain("own", "drone", SimpleNamespace(kind="folder", path=archive), 0, tmp_path / "own")
+        obtain("own", drone, SimpleNamespace(kind="folder", path=archive), 0, tmp_path / "own")
     assert _record(tmp_path / "own") == before
     assert not list(tmp_path.glob(".own.partial-*"))
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere does not exist, where a folder.*Correct `path`"):
-        obtain("own", "drone", SimpleNamespace(kind="folder", path=str(tmp_path / "nowhere")), 0, tmp_path / "own")
+        obtain("own", drone, SimpleNamespace(kind="folder", path=str(tmp_path / "nowhere")), 0, tmp_path / "own")
     assert not (tmp_path / "own").exists()
 
 
-def test_an_unknown_dataset_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="did you mean 'drone'"):
-        obtain("own", "dron", FABRICATED, 0, tmp_path / "own")
+def test_a_dataset_that_is_not_on_kaggle_is_named(tmp_path: Path) -> None:
+    private = ModuleType("segpipe.datasets.private")
+    with pytest.raises(ValueError, match=r"dataset 'private' has `kind: kaggle`, .*Add `dataset: owner/name`"):
+        obtain("own", private, SimpleNamespace(kind="kaggle", dataset=None), 0, tmp_path / "own")
+    assert not (tmp_path / "own").exists()

@@ -7,7 +7,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from segpipe.acquisition.aerial import THINGS, Scene, scenes
+from segpipe.acquisition.scenery import Scene
+from segpipe.acquisition.scenery.aerial import THINGS, scenes
 from segpipe.confusion import confusion_matrix
 from segpipe.datasets.drone import FORGOTTEN, GROUPS_5, GROUPS_BINARY
 

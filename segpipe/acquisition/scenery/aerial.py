@@ -7,31 +7,24 @@ and texture to tell them apart. Scene i depends on the seed, on i and on the siz
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from segpipe.acquisition import aerial_things as draw
-from segpipe.acquisition.aerial_things import COLORS, DIRT, GRASS, GRAVEL, MIXTURE, PAVED, POOL, THINGS, WATER
-from segpipe.acquisition.canvas import Canvas, Point, box, noise, offset, toned
+from segpipe.acquisition.scenery import Scene
+from segpipe.acquisition.scenery import aerial_things as draw
+from segpipe.acquisition.scenery.aerial_things import COLORS, DIRT, GRASS, GRAVEL, MIXTURE, PAVED, POOL, THINGS, WATER
+from segpipe.acquisition.scenery.canvas import Canvas, Point, box, noise, offset, toned
 
-__all__ = ["THINGS", "Scene", "scenes"]
-
-
-class Scene(NamedTuple):
-    """An RGB image [H, W, 3] and, for each of its pixels, an index into THINGS [H, W]; both uint8."""
-
-    image: np.ndarray
-    things: np.ndarray
+__all__ = ["THINGS", "scenes"]
 
 
 def scenes(seed: int, count: int, size: tuple[int, int]) -> Iterator[Scene]:
     """The first `count` scenes of a seed; `size` is [height, width]."""
     for index in range(count):
-        yield _scene(np.random.Generator(np.random.PCG64([seed, index, *size])), size)
+        yield Scene(*_photograph(np.random.Generator(np.random.PCG64([seed, index, *size])), size), sequence=index)
 
 
-def _scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
+def _photograph(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     canvas = Canvas(size, rng)
     grid = canvas.between(0, 48)  # what people build and park follows one direction
     _terrain(canvas)
@@ -50,7 +43,7 @@ def _scene(rng: np.random.Generator, size: tuple[int, int]) -> Scene:
         draw.tree(canvas, canvas.somewhere(), grid)
     if canvas.chance(45):
         draw.bald_tree(canvas, canvas.somewhere(), grid)
-    return Scene(canvas.photograph(MIXTURE), canvas.things.copy())
+    return canvas.photograph(MIXTURE), canvas.things.copy()
 
 
 def _scatter(

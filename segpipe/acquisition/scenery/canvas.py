@@ -118,6 +118,12 @@ class Canvas:
         cv2.fillPoly(self.layers, [outline], (*color, thing))
         cv2.fillPoly(self.shade, [outline], 0)
 
+    def claim(self, outline: np.ndarray, thing: int) -> None:
+        """Call what is seen there by this name, and leave its colours: the holes of a fence."""
+        inside = np.zeros(self.size, np.uint8)
+        cv2.fillPoly(inside, [outline], 1)
+        self.things[inside > 0] = thing
+
     def disc(self, center: Point, radius: int, thing: int, color: Color) -> None:
         cv2.circle(self.layers, center, radius, (*color, thing), -1)
         cv2.circle(self.shade, center, radius, 0, -1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.acquisition.aerial import scenes
+from segpipe.acquisition.scenery.aerial import scenes
 from segpipe.datasets import drone
 
 PROJECT = Path(__file__).parents[3]
@@ -25,9 +27,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from segpipe import terminal
 from segpipe.acquisition import obtain
-sys.exit(terminal.exit_code(lambda: obtain("own", "drone", SimpleNamespace(kind="kaggle"), 0, Path("own"))))
+from segpipe.datasets import drone
+sys.exit(terminal.exit_code(lambda: obtain("own", drone, SimpleNamespace(kind="kaggle", dataset=None), 0, Path("own"))))
 """
-LOGIN = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": "a-very-secret-key"}
+SECRET = "a-very-secret-key"
+LOGIN = {"KAGGLE_USERNAME": "somebody", "KAGGLE_KEY": SECRET}
+KEY_FILE = json.dumps({"username": "somebody", "key": SECRET})
+TOKEN, KEY = f"Bearer {SECRET}", "Basic " + base64.b64encode(f"somebody:{SECRET}".encode()).decode()
+WAYS: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
+    "KAGGLE_API_TOKEN": ({"KAGGLE_API_TOKEN": SECRET}, {}, TOKEN),
+    "~/.kaggle/access_token": ({}, {".kaggle/access_token": SECRET}, TOKEN),
+    "KAGGLE_USERNAME and KAGGLE_KEY": (LOGIN, {}, KEY),
+    "~/.kaggle/kaggle.json": ({}, {".kaggle/kaggle.json": KEY_FILE}, KEY),
+    "~/.config/kaggle/kaggle.json": ({}, {".config/kaggle/kaggle.json": KEY_FILE}, KEY),
+}
+"""What stands in the environment and in the home folder, and what Kaggle should hear of it."""
 
 
 class Kaggle(ThreadingHTTPServer):
@@ -37,12 +51,28 @@ class Kaggle(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.archive, self.stall_after, self.status = archive, len(archive), 200
         self.ranges: list[str | None] = []
+        self.logins: list[str | None] = []
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Kaggle
 
     def do_POST(self) -> None:
+        # Where it resumes, the client announces the first request's body again, but does not send it.
+        asked = b"" if self.headers.get("Range") else self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith("/IntrospectToken"):
+            self._tell_of_token(json.loads(asked)["token"])
+        else:
+            self._send_archive()
+
+    def _tell_of_token(self, token: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps({"active": token == SECRET, "username": "somebody"}).encode())
+
+    def _send_archive(self) -> None:
+        self.server.logins.append(self.headers.get("Authorization"))
         wanted = self.headers.get("Range")
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
         self.server.ranges.append(wanted)
@@ -80,7 +110,7 @@ def kaggle(tmp_path: Path) -> Iterator[Kaggle]:
 def _start(folder: Path, server: Kaggle, login: dict[str, str]) -> subprocess.Popen[str]:
     """The client's LOCALHOST is port 80; a proxy setting leads it to the server."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KAGGLE_")}
-    for name in ("no_proxy", "NO_PROXY", "DVC_ROOT"):
+    for name in ("no_proxy", "NO_PROXY", "DVC_ROOT", "XDG_CONFIG_HOME"):
         environment.pop(name, None)
     environment |= {"HOME": str(folder / "home"), "PYTHONPATH": str(PROJECT), "KAGGLE_API_ENVIRONMENT": "LOCALHOST"}
     environment |= {"http_proxy": f"http://127.0.0.1:{server.server_port}", **login}
@@ -91,19 +121,40 @@ def _start(folder: Path, server: Kaggle, login: dict[str, str]) -> subprocess.Po
 
 def _run(folder: Path, server: Kaggle, login: dict[str, str]) -> tuple[int, str, str]:
     with _start(folder, server, login) as process:
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # or it would be waited for
     return process.returncode, out, err
 
 
-def test_the_archive_is_downloaded_kept_and_unpacked_without_a_trace_of_the_key(tmp_path: Path, kaggle: Kaggle) -> None:
-    code, out, err = _run(tmp_path, kaggle, LOGIN)
+def _found(folder: Path, words: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and words.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_keep_credentials_opens_the_archive_and_leaves_no_trace(
+    tmp_path: Path, kaggle: Kaggle, way: str
+) -> None:
+    environment, files, heard = WAYS[way]
+    for name, content in files.items():
+        (tmp_path / "home" / name).parent.mkdir(parents=True)
+        (tmp_path / "home" / name).write_text(content)
+    code, out, err = _run(tmp_path, kaggle, environment)
     assert (code, out) == (0, ""), err
+    assert kaggle.logins == [heard]
     archive = tmp_path / "own" / "archives" / "semantic-segmentation-drone-dataset.zip"
     assert archive.read_bytes() == kaggle.archive
     assert len(drone.pairs(tmp_path / "own" / "files", "drone_5")) == 2
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [path for path in written if b"a-very-secret-key" in path.read_bytes()]
-    assert "a-very-secret-key" not in err
+    assert _found(tmp_path, SECRET) == [tmp_path / "home" / name for name in files]
+    assert SECRET not in err
+
+
+def test_a_token_that_kaggle_does_not_know_is_no_credential(tmp_path: Path, kaggle: Kaggle) -> None:
+    code, _, err = _run(tmp_path, kaggle, {"KAGGLE_API_TOKEN": "revoked"})
+    assert (code, kaggle.logins) == (1, [])
+    assert "no valid credentials" in err
+    assert "revoked" not in err
 
 
 def test_a_killed_download_goes_on_where_it_stopped(tmp_path: Path, kaggle: Kaggle) -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from segpipe.acquisition.canvas import Canvas, Color, Point, box, offset, placed, toned
+from segpipe.acquisition.scenery.canvas import Canvas, Color, Point, box, offset, placed, toned
 
 THINGS = (
     "unlabeled", "paved-area", "dirt", "grass", "gravel", "water", "rocks", "pool", "vegetation", "roof", "wall",
