@@ -9,7 +9,8 @@ Facts
                 binary_dataset/binary_dataset/{original_images,images_semantic}/NNN.png           two classes
                 Copies differ in how often the folders are nested, so that the root is found by its content
     Caution     the published grouping into two classes forgets the original ids 21, 22 and 23 (marker, obstacle,
-                conflicting). What the published masks hold there is for the audit to say
+                conflicting). What the published masks hold there is unknown: the tables know the ids of the classes
+                and no others, so that the audit fails on a forgotten id, naming it and the files
     Fabricated  scenes regrouped by the same rules. The forgotten ids stay as they are in the binary masks; the aerial
                 scenery draws none of them
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.datasets import Pair
+from segpipe.datasets import Pair, Scene, write_picture
 from segpipe.labels import Label, LabelTable
 
 LICENCE = "TU Graz Semantic Drone Dataset: see its terms (non-commercial research)"
@@ -32,21 +33,23 @@ NOTES = (
     "the published grouping into two classes forgets the original ids 21, 22 and 23 (marker, obstacle, conflicting)",
 )
 
+RAW_IDS = {
+    "drone_5": {0: "obstacles", 1: "water", 2: "soft-surfaces", 3: "moving-objects", 4: "landing-zones"},
+    "drone_binary": {0: "obstacles", 1: "landing-zones"},
+}
+"""What the masks are meant to hold. An id that was forgotten is no part of it, so that the audit reports it."""
+
+COLORS = {
+    "obstacles": (214, 69, 65),
+    "water": (44, 110, 196),
+    "soft-surfaces": (92, 158, 72),
+    "moving-objects": (242, 190, 54),
+    "landing-zones": (172, 164, 186),
+}
+
 VIEWS = {
-    "drone_5": LabelTable(
-        "drone_5",
-        (
-            Label("obstacles", (214, 69, 65), (0,)),
-            Label("water", (44, 110, 196), (1,)),
-            Label("soft-surfaces", (92, 158, 72), (2,)),
-            Label("moving-objects", (242, 190, 54), (3,)),
-            Label("landing-zones", (172, 164, 186), (4,)),
-        ),
-    ),
-    "drone_binary": LabelTable(
-        "drone_binary",
-        (Label("obstacles", (214, 69, 65), (0,)), Label("landing-zones", (172, 164, 186), (1,))),
-    ),
+    view: LabelTable(view, tuple(Label(name, COLORS[name], (i,)) for i, name in names.items())).total_over(names)
+    for view, names in RAW_IDS.items()
 }
 
 GROUPS_5 = ((0, 6, 10, 11, 12, 13, 14, 21, 22, 23), (5, 7), (2, 3, 8, 19, 20), (15, 16, 17, 18), (1, 4, 9))
@@ -87,15 +90,15 @@ def unpaired(root: Path, view: str) -> list[Path]:
     return [(images | masks)[stem] for stem in sorted(images.keys() ^ masks.keys())]
 
 
-def fabricate(root: Path, scenes: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Write scenes, each an image and its ids in the 24-name vocabulary, as both views."""
+def fabricate(root: Path, scenes: Iterable[Scene]) -> None:
+    """Write scenes, whose things are the 24 original ids, as both views."""
     for view, home in HOMES.items():
         for name in (IMAGES, MASKS[view]):
             (root / home / name).mkdir(parents=True)
-    for number, (image, things) in enumerate(scenes):
+    for number, scene in enumerate(scenes):
         for view, home in HOMES.items():
-            _write(root / home / IMAGES / f"{number:03d}.png", image[:, :, ::-1])
-            _write(root / home / MASKS[view] / f"{number:03d}.png", _grouping(GROUPS[view])[things])
+            write_picture(root / home / IMAGES / f"{number:03d}.png", scene.image)
+            write_picture(root / home / MASKS[view] / f"{number:03d}.png", _grouping(GROUPS[view])[scene.things])
 
 
 def _home(folder: Path, view: str) -> Path | None:
@@ -121,10 +124,3 @@ def _grouping(groups: Iterable[tuple[int, ...]]) -> np.ndarray:
     for raw_id, members in enumerate(groups):
         table[list(members)] = raw_id
     return table
-
-
-def _write(path: Path, pixels: np.ndarray) -> None:
-    import cv2
-
-    if not cv2.imwrite(str(path), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
-        raise OSError(f"{path} could not be written: a writable disk was expected. Free some space and run again")

@@ -59,3 +59,18 @@ def test_an_option_that_does_not_exist_is_refused() -> None:
 )
 def test_a_hint_names_the_nearest_or_all_that_there_is(name: str, known: list[str], hint: str) -> None:
     assert components.did_you_mean(name, known) == hint
+
+
+def test_an_unknown_dataset_gets_the_nearest_name() -> None:
+    with pytest.raises(ValueError, match=r"no file segpipe/datasets/dron\.py \(did you mean 'drone'\?\)"):
+        components.dataset("dron", {})
+
+
+def test_a_layout_for_a_dataset_that_knows_its_own_is_refused() -> None:
+    with pytest.raises(ValueError, match="dataset 'drone' knows its own layout"):
+        components.dataset("drone", {"images": "*.png"})
+
+
+def test_the_files_that_a_component_leans_on_are_those_that_it_imports() -> None:
+    assert components.parts("datasets", "drone_24") == ["drone"]
+    assert components.parts("datasets", "drone") == []

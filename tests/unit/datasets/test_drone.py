@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.acquisition.aerial import scenes
+from segpipe.acquisition.scenery import Scene
+from segpipe.acquisition.scenery.aerial import scenes
 from segpipe.datasets.drone import FORGOTTEN, GROUPS_5, GROUPS_BINARY, VIEWS, fabricate, find_root, pairs, unpaired
 
 
@@ -67,9 +68,15 @@ def test_the_groupings_name_every_id_once_but_for_the_forgotten_ones() -> None:
     assert sorted(sum(GROUPS_BINARY, ()) + FORGOTTEN) == list(range(24))
 
 
+def test_the_tables_know_the_ids_of_their_classes_and_no_others() -> None:
+    assert VIEWS["drone_5"].known_raw_ids == {0, 1, 2, 3, 4}
+    assert VIEWS["drone_binary"].known_raw_ids == {0, 1}
+    assert VIEWS["drone_binary"].class_names == ["obstacles", "landing-zones"]
+
+
 def test_a_forgotten_id_stays_in_the_binary_mask_for_the_audit_to_find(tmp_path: Path) -> None:
     things = np.array([[21, 22, 23, 1]], np.uint8)
-    fabricate(tmp_path, [(np.zeros((1, 4, 3), np.uint8), things)])
+    fabricate(tmp_path, [Scene(np.zeros((1, 4, 3), np.uint8), things, sequence=0)])
     ((five,), (two,)) = pairs(tmp_path, "drone_5"), pairs(tmp_path, "drone_binary")
     assert _ids(five.mask).tolist() == [[0, 0, 0, 4]]
     assert _ids(two.mask).tolist() == [[21, 22, 23, 1]]
