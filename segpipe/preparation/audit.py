@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from segpipe import artifacts, components
+from segpipe.datasets import Dataset
 from segpipe.labels import IGNORE, UNMAPPED
 from segpipe.preparation import contact_sheet, evidence, splits
 from segpipe.preparation.evidence import View
@@ -22,18 +22,11 @@ LINES = 3
 
 
 def audit(
-    name: str, dataset: str, views: Sequence[str], split: splits.Split, seed: int, raw: Path, destination: Path
+    name: str, dataset: Dataset, views: Sequence[str], split: splits.Split, seed: int, raw: Path, destination: Path
 ) -> None:
     """Write what was found to `destination`, then fail if there is a fault in it."""
-    audit_module(name, components.find("datasets", dataset), views, split, seed, raw, destination)
-
-
-def audit_module(
-    name: str, module: ModuleType, views: Sequence[str], split: splits.Split, seed: int, raw: Path, destination: Path
-) -> None:
-    """The audit of a dataset whose module is at hand."""
-    gathered = _gather(name, module, views, split, seed, module.find_root(raw / "files"))
-    known = [Finding("known", note, is_fault=False) for note in getattr(module, "NOTES", ())]
+    gathered = _gather(name, dataset, views, split, seed, dataset.find_root(raw / "files"))
+    known = [Finding("known", note, is_fault=False) for note in getattr(dataset, "NOTES", ())]
     findings = judge(gathered) + known
     with artifacts.replacing_folder(destination) as folder:
         artifacts.write_json(folder / "audit.json", _report(name, raw, gathered, findings))
@@ -43,28 +36,31 @@ def audit_module(
 
 
 def _gather(
-    name: str, module: ModuleType, views: Sequence[str], split: splits.Split, seed: int, root: Path
+    name: str, dataset: Dataset, views: Sequence[str], split: splits.Split, seed: int, root: Path
 ) -> list[View]:
-    source = f"{module.__name__.replace('.', '/')}.py"
+    source = getattr(dataset, "SOURCE", f"{dataset.__name__.replace('.', '/')}.py")
     for view in views:
-        if view not in module.VIEWS:
-            raise ValueError(f"no view '{view}' in {source}{components.did_you_mean(view, module.VIEWS)}")
-    listed = {view: module.pairs(root, view) for view in views}
+        if view not in dataset.VIEWS:
+            raise ValueError(f"no view '{view}' in {source}{components.did_you_mean(view, dataset.VIEWS)}")
+    listed = {view: dataset.pairs(root, view) for view in views}
     for view, pairs in listed.items():
         if not pairs:
             raise ValueError(
                 f"no pair for view '{view}' in {root}. Expected the layout that {source} tells: look into it"
             )
     assigned = {view: splits.assign(pairs, split, seed) for view, pairs in listed.items()}
-    found = evidence.gather([pair for pairs in listed.values() for pair in pairs], f"audit {name}")
+    encodings = {pair.mask: dataset.VIEWS[view].encoding for view, pairs in listed.items() for pair in pairs}
+    found = evidence.gather([pair for pairs in listed.values() for pair in pairs], f"audit {name}", encodings)
+    for view, pairs in listed.items():
+        found |= evidence.compare(pairs, assigned[view], found, f"audit {name}: compare")
     return [
         View(
             name=view,
-            table=module.VIEWS[view],
+            table=dataset.VIEWS[view],
             source=source,
             is_official=split.kind == "official",
             listed=listed[view],
-            unpaired=module.unpaired(root, view),
+            unpaired=dataset.unpaired(root, view),
             splits=assigned[view],
             evidence=found,
         )
@@ -102,8 +98,12 @@ def _raw_ids(view: View) -> dict[str, dict[str, Any]]:
     pixels, files = view.raw_pixels.sum(0), (view.raw_pixels > 0).sum(0)
     meanings = dict(enumerate(view.table.class_names)) | {IGNORE: "ignored", UNMAPPED: "unknown"}
     means = [meanings[class_id] for class_id in view.table.lookup().tolist()]
-    found = np.flatnonzero(pixels).tolist()
-    return {str(i): {"pixels": int(pixels[i]), "files": int(files[i]), "means": means[i]} for i in found}
+    shown, others = view.table.encoding.shown, view.unlisted_colors
+    found = [i for i in np.flatnonzero(pixels).tolist() if not (others and i == UNMAPPED)]
+    return {shown(i): {"pixels": int(pixels[i]), "files": int(files[i]), "means": means[i]} for i in found} | {
+        color: {"pixels": sum(masks.values()), "files": len(masks), "means": "unknown"}
+        for color, masks in others.items()
+    }
 
 
 def _split(view: View, here: np.ndarray) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _row(pairs: list[Pair], table: LabelTable) -> Image.Image:
         left = column * CELL_WIDTH
         image = ImageOps.contain(Image.fromarray(read_image(pair.image)), TILE, Image.Resampling.BOX)
         row.paste(image, (left, 0))
-        row.paste(_colored(read_raw_mask(pair.mask), table), (left + image.width + 2, 0))
+        row.paste(_colored(read_raw_mask(pair.mask, table.encoding), table), (left + image.width + 2, 0))
         row.paste(_text(pair.name, 12).crop((0, 0, 2 * TILE[0], LINE)), (left, TILE[1]))
     return row
 

@@ -10,6 +10,7 @@ from segpipe import artifacts
 from segpipe.augmentations import OFFLINE_STEPS, offline_step
 from segpipe.params import Augmented
 from segpipe.preparation.manifest import PackedSplit, places, shards, write_manifest
+from segpipe.preparation.statistics import class_pixels, write_class_pixels
 from segpipe.terminal import progress
 
 COLUMNS = ("split", "index", "name", "group", "parent", "step")
@@ -29,10 +30,13 @@ def expand(name: str, settings: Augmented) -> None:
         files = shards("train", settings.copies, size)
         opened = {shard: shard.create(partial, size) for shard in files}
         numbers = {parent: number for number, parent in enumerate(parents.names)}
+        num_classes, counted = len(parents.manifest["labels"]["classes"]), []
         for child, (shard, row) in zip(progress(children, f"augment {name}"), places(files), strict=True):
             images, masks = opened[shard]
             rng = np.random.default_rng([settings.seed, child["index"]])
             images[row], masks[row] = offline_step(child["step"], *parents[numbers[child["parent"]]], rng)
+            counted.append(class_pixels(masks[row], num_classes))
+        write_class_pixels(partial, counted, num_classes)
         artifacts.write_rows(partial / "samples.csv", children, COLUMNS)
         facts = {key: parents.manifest[key] for key in ("dataset", "view", "fabricated", "size", "labels")}
         origin = {"name": settings.prepared, "content": parents.manifest["content"]}

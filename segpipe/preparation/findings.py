@@ -85,15 +85,16 @@ def _sizes(view: View) -> Iterator[Finding]:
 def _raw_ids(view: View) -> Iterator[Finding]:
     unknown = [i for i in np.flatnonzero(view.raw_pixels.sum(0)) if i not in view.table.known_raw_ids]
     if unknown:
-        said = _listed(_unknown_id(view, int(raw_id)) for raw_id in unknown)
-        message = f"raw ids that label table '{view.table.name}' neither maps nor ignores: {said}. Add them to "
+        found = {str(i): (view.raw_pixels[:, i].sum(), _masks(view, view.raw_pixels[:, i] > 0)) for i in unknown}
+        if view.table.encoding.colors:
+            found = {color: (sum(masks.values()), tuple(masks)) for color, masks in view.unlisted_colors.items()}
+        said = _listed(
+            f"{shown} ({pixels} pixels in {_counted(len(masks), 'file')}, first {_short(masks[0])})"
+            for shown, (pixels, masks) in found.items()
+        )
+        what = "colours" if view.table.encoding.colors else "raw ids"
+        message = f"{what} that label table '{view.table.name}' neither maps nor ignores: {said}. Add them to "
         yield Finding("raw ids", message + view.source, _masks(view, view.raw_pixels[:, unknown].sum(1)))
-
-
-def _unknown_id(view: View, raw_id: int) -> str:
-    pixels = view.raw_pixels[:, raw_id]
-    masks = _masks(view, pixels > 0)
-    return f"{raw_id} ({pixels.sum()} pixels in {_counted(len(masks), 'file')}, first {_short(masks[0])})"
 
 
 def _empty(view: View) -> Iterator[Finding]:
@@ -139,7 +140,8 @@ def _duplicates(view: View) -> Iterator[Finding]:
     sets = [pairs for pairs in same.values() if len(pairs) > 1]
     num_sides = [len({view.split_of(pair) for pair in pairs}) for pairs in sets]
     across = [pairs for pairs, sides in zip(sets, num_sides, strict=True) if sides > 1]
-    yield from _alike(view, "duplicate", "the same picture on both sides of", across)
+    ours = [pairs for pairs in across if _crosses_ours(view, pairs)]
+    yield from _alike(view, "duplicate", "the same picture", ours, [pairs for pairs in across if pairs not in ours])
     if within := [pairs for pairs, sides in zip(sets, num_sides, strict=True) if sides == 1]:
         said = _listed(" = ".join(_short(pair.image) for pair in pairs) for pairs in within)
         yield Finding("duplicate", f"the same picture within a split: {said}", _images(within), is_fault=False)
@@ -148,24 +150,43 @@ def _duplicates(view: View) -> Iterator[Finding]:
 def _twins(view: View) -> Iterator[Finding]:
     # Equal pictures are duplicates, said above: the last of them speaks for all.
     chosen = sorted({image.digest: i for i, image in enumerate(view.images)}.values())
-    if not chosen:
-        return
+    pairs = [view.pairs[i] for i in chosen]
     hashes = np.array([view.images[i].difference_hash for i in chosen], np.uint64)
     thumbnails = np.array([view.images[i].thumbnail for i in chosen])
-    sides = np.array([SPLITS.index(view.split_of(view.pairs[i])) for i in chosen])
-    found = [[view.pairs[chosen[i]], view.pairs[chosen[j]]] for i, j in twins.across(hashes, thumbnails, sides)]
-    yield from _alike(view, "twin", "nearly the same picture on both sides of", found)
+    sides = np.array([SPLITS.index(view.split_of(pair)) for pair in pairs], int)
+    origins = np.array([_origin(view, pair) for pair in pairs], str)
+
+    def across(here: np.ndarray, of: np.ndarray) -> list[list[Pair]]:
+        found = twins.across(hashes[here], thumbnails[here], of[here])
+        return [[pairs[here[i]], pairs[here[j]]] for i, j in found]
+
+    # Each boundary is looked at alone: a picture's nearest twin beyond the official one must not hide one beyond ours.
+    ours = [twin for origin in np.unique(origins) for twin in across(np.flatnonzero(origins == origin), sides)]
+    yield from _alike(view, "twin", "nearly the same picture", ours, across(np.arange(len(pairs)), origins))
 
 
-def _alike(view: View, check: str, what: str, sets: list[list[Pair]]) -> Iterator[Finding]:
-    if not sets:
-        return
-    said = _listed(" = ".join(f"{_short(pair.image)} ({view.split_of(pair)})" for pair in pairs) for pairs in sets)
-    if view.is_official:
-        yield Finding(check, f"{what} the official split: {said}", _images(sets), is_fault=False)
-    else:
+def _origin(view: View, pair: Pair) -> str:
+    """The side of the official split that a pair comes from; where the split is ours, all come from one."""
+    return str(pair.official_split) if view.is_official else ""
+
+
+def _crosses_ours(view: View, pairs: list[Pair]) -> bool:
+    """Whether two of them that come from one side stand on different ones, by a split of ours."""
+    return len({(_origin(view, p), view.split_of(p)) for p in pairs}) > len({_origin(view, p) for p in pairs})
+
+
+def _alike(view: View, check: str, what: str, ours: list[list[Pair]], official: list[list[Pair]]) -> Iterator[Finding]:
+    """A fault across a boundary of ours; across the official one, which is not ours to move, a note."""
+
+    def told(sets: list[list[Pair]]) -> str:
+        return _listed(" = ".join(f"{_short(pair.image)} ({view.split_of(pair)})" for pair in pairs) for pairs in sets)
+
+    if ours:
         cure = f"A split must be honest: give them one group in {view.source}, or take one away"
-        yield Finding(check, f"{what} the split: {said}. {cure}", _images(sets))
+        yield Finding(check, f"{what} on both sides of the split: {told(ours)}. {cure}", _images(ours))
+    if official:
+        message = f"{what} on both sides of the official split: {told(official)}"
+        yield Finding(check, message, _images(official), is_fault=False)
 
 
 def _masks(view: View, chosen: np.ndarray) -> tuple[Path, ...]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from segpipe import artifacts
+from segpipe.preparation.statistics import CLASS_PIXELS
 
 SHARD_BYTES = 1 << 30
 
@@ -53,19 +57,43 @@ class PackedSplit:
     """One split of a packed folder: its samples by index, read straight from the mapped files."""
 
     def __init__(self, folder: Path, split: str) -> None:
+        self._folder, self._split = folder, split
         self.manifest = artifacts.read_json(folder / "manifest.json")
         described = self.manifest["splits"].get(split, {"shards": []})["shards"]
-        opened = [(Shard(split, **shard), *Shard(split, **shard).open(folder)) for shard in described]
-        self._places = [(images, masks, row) for shard, images, masks in opened for row in range(shard.count)]
-        self.samples = [row for row in artifacts.read_rows(folder / "samples.csv") if row["split"] == split]
+        files = [Shard(split, **shard) for shard in described]
+        # As plain arrays: slicing a memmap object costs as much as reading a small image.
+        self._shards = [tuple(mapped.view(np.ndarray) for mapped in shard.open(folder)) for shard in files]
+        self._ends = list(accumulate(shard.count for shard in files))
         self.names = [row["name"] for row in self.samples]
 
+    @property
+    def samples(self) -> list[dict[str, str]]:
+        """The rows of samples.csv; read when asked for, since they weigh more than everything else here."""
+        return [row for row in artifacts.read_rows(self._folder / "samples.csv") if row["split"] == self._split]
+
+    @property
+    def class_pixels(self) -> np.ndarray:
+        """[N, C] int64: how many pixels of each sample have each class."""
+        rows = artifacts.read_rows(self._folder / "samples.csv")
+        here = [number for number, row in enumerate(rows) if row["split"] == self._split]
+        table: np.ndarray = np.load(self._folder / CLASS_PIXELS, mmap_mode="r")[here]
+        return table
+
     def __len__(self) -> int:
-        return len(self._places)
+        return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        images, masks, row = self._places[index]
+        shard, row = part_and_place(self._ends, index)
+        images, masks = self._shards[shard]
         return images[row], masks[row]
+
+
+def part_and_place(ends: Sequence[int], index: int) -> tuple[int, int]:
+    """Of parts that lie one behind the other and end at `ends`: which one holds this index, and where in it."""
+    if not 0 <= index < (ends[-1] if ends else 0):
+        raise IndexError(index)
+    part = bisect_right(ends, index)
+    return part, index - (ends[part - 1] if part else 0)
 
 
 def shards(split: str, count: int, size: tuple[int, int]) -> list[Shard]:

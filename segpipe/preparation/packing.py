@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from segpipe import artifacts
 from segpipe.labels import LabelTable
@@ -13,6 +17,7 @@ from segpipe.preparation.manifest import Shard, places, shards, write_manifest
 from segpipe.preparation.reading import read_image, read_raw_mask
 from segpipe.preparation.resizing import resized_image, resized_mask
 from segpipe.preparation.splits import SPLITS
+from segpipe.preparation.statistics import write_class_pixels, write_statistics
 from segpipe.terminal import progress
 
 COLUMNS = ("split", "index", "name", "group", "height", "width")
@@ -42,13 +47,13 @@ def pack(name: str, settings: ResolvedPrepared) -> None:
         for shard in files:
             shard.create(partial, settings.size)
         pairs = [pair for split in SPLITS for pair in by_split[split]]
-        tasks = [
+        tasks = (
             Task(pair, raw, partial, shard, row, settings)
             for pair, (shard, row) in zip(pairs, places(files), strict=True)
-        ]
-        for _ in progress(in_processes(_pack_one, tasks), f"preprocess {name}", len(tasks)):
-            pass
+        )
+        counted = list(progress(in_processes(_pack_one, tasks), f"preprocess {name}", len(pairs)))
         _write_samples(partial / "samples.csv", by_split)
+        _write_statistics(partial, counted, pairs, LabelTable.from_dict(settings.labels).class_names)
         facts = {
             "name": name,
             "dataset": settings.dataset,
@@ -60,13 +65,33 @@ def pack(name: str, settings: ResolvedPrepared) -> None:
         write_manifest(partial, facts, files)
 
 
-def _pack_one(task: Task) -> None:
-    images, masks = task.shard.open(task.folder, "r+")
+def _pack_one(task: Task) -> np.ndarray:
+    """Puts the pair where it belongs, and counts the pixels of each class: [C] int64."""
     image = read_image(task.raw / task.pair["image"])
-    raw_mask = read_raw_mask(task.raw / task.pair["mask"])
     labels = LabelTable.from_dict(task.settings.labels)
-    images[task.row] = resized_image(image, task.settings.size, task.settings.interpolation)
-    masks[task.row] = labels.remap(resized_mask(raw_mask, task.settings.size), task.pair["mask"])
+    raw_mask = read_raw_mask(task.raw / task.pair["mask"], labels.encoding)
+    mask, counted = _remapped(resized_mask(raw_mask, task.settings.size), labels, task.pair["mask"])
+    _write_row(task, task.shard.images, resized_image(image, task.settings.size, task.settings.interpolation))
+    _write_row(task, task.shard.masks, mask)
+    return counted
+
+
+def _remapped(raw_mask: np.ndarray, labels: LabelTable, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Class ids, and how many pixels each class has [C]: by the few raw ids of the mask, not pixel by pixel."""
+    import cv2
+
+    pixels = np.array(Image.fromarray(raw_mask).histogram())
+    raw_ids = np.flatnonzero(pixels).astype(np.uint8)
+    class_ids = labels.remap(raw_ids, source)
+    counted = np.bincount(class_ids, pixels[raw_ids], len(labels.classes))[: len(labels.classes)]
+    return cv2.LUT(raw_mask, labels.lookup()), counted.astype(np.int64)
+
+
+def _write_row(task: Task, file: str, pixels: np.ndarray) -> None:
+    """Written, not mapped: the pages of a mapped file cost several times as much to fill."""
+    with (task.folder / file).open("r+b") as shard:
+        shard.seek((task.row - task.shard.count) * pixels.nbytes, os.SEEK_END)
+        shard.write(np.ascontiguousarray(pixels).data)
 
 
 def _write_samples(path: Path, by_split: dict[str, list[dict[str, str]]]) -> None:
@@ -76,3 +101,11 @@ def _write_samples(path: Path, by_split: dict[str, list[dict[str, str]]]) -> Non
         for index, pair in enumerate(pairs)
     )
     artifacts.write_rows(path, rows, COLUMNS)
+
+
+def _write_statistics(
+    folder: Path, counted: list[np.ndarray], pairs: list[dict[str, str]], class_names: list[str]
+) -> None:
+    """Of every sample for the sampler, of the training images for weights and people."""
+    table = write_class_pixels(folder, counted, len(class_names))
+    write_statistics(folder, class_names, table[[pair["split"] == "train" for pair in pairs]])

@@ -34,9 +34,12 @@ def assign(pairs: list[Pair], split: Split, seed: int) -> dict[str, str]:
 
     Groups stand in an order drawn from the seed; test takes whole groups from its head until it has its number of
     images, then val does. The last group taken may exceed the number: a split overshoots by less than one group.
+    An official split with `held_out` draws val in this way from the official train.
     """
     if split.kind == "official":
-        return {pair.name: _official(pair) for pair in pairs}
+        official = {pair.name: _official(pair) for pair in pairs}
+        held_out = getattr(split, "held_out", None)
+        return official if held_out is None else official | _held_out(pairs, held_out, seed)
     by_group = _by_shares(pairs, cast(Shares, split), seed)
     return {pair.name: by_group[pair.group] for pair in pairs}
 
@@ -55,24 +58,55 @@ def _official(pair: Pair) -> str:
     return pair.official_split
 
 
+def _held_out(pairs: Sequence[Pair], share: float, seed: int) -> dict[str, str]:
+    """Where the pairs go that do not stay: some of the official train to val, all of the official val to test.
+
+    Of a group on both official sides only the train part can be drawn.
+    """
+    found = Counter(pair.official_split for pair in pairs)
+    if found["test"] or not (found["train"] and found["val"]):
+        counted = ", ".join(f"{found[name]} {name}" for name in SPLITS)
+        raise ValueError(
+            f"held_out: {share} for an official split of {counted} images. It expects images to train and to validate, "
+            "and none to test: val is drawn from train, and the official val becomes test. "
+            "Take `held_out` away in params.yaml, or ask for `split: {kind: shares, …}`"
+        )
+    train = [pair for pair in pairs if pair.official_split == "train"]
+    sizes, waiting = _order(train, seed)
+    drawn = _draw("held_out", share, sizes, waiting)
+    val = {pair.name: "val" for pair in train if pair.group in drawn}
+    return val | {pair.name: "test" for pair in pairs if pair.official_split == "val"}
+
+
 def _by_shares(pairs: Sequence[Pair], split: Shares, seed: int) -> dict[str, str]:
-    sizes = Counter(pair.group for pair in pairs)
-    waiting = sorted(sizes, key=lambda group: draw_order(seed, group), reverse=True)
+    sizes, waiting = _order(pairs, seed)
     by_group: dict[str, str] = {}
     for name, wanted in (("test", split.test), ("val", split.val)):
-        left = sum(sizes[group] for group in waiting)
-        number = _number(name, wanted, left)
-        taken = 0
-        while taken < number:
-            group = waiting.pop()
-            by_group[group] = name
-            taken += sizes[group]
-        if not waiting:
-            raise ValueError(
-                f"{name}: {wanted} takes the last of {len(pairs)} images in {len(sizes)} groups; train needs some. "
-                "Ask for fewer in `split:` in params.yaml, or add data"
-            )
+        by_group |= dict.fromkeys(_draw(name, wanted, sizes, waiting), name)
     return by_group | dict.fromkeys(waiting, "train")
+
+
+def _order(pairs: Sequence[Pair], seed: int) -> tuple[Counter[str], list[str]]:
+    """The images of each group, and the groups, the first to be drawn last."""
+    sizes = Counter(pair.group for pair in pairs)
+    return sizes, sorted(sizes, key=lambda group: draw_order(seed, group), reverse=True)
+
+
+def _draw(name: str, wanted: int | float, sizes: Counter[str], waiting: list[str]) -> set[str]:
+    """Take whole groups from those that wait, until they hold what is wanted of them; one must be left."""
+    number = _number(name, wanted, sum(sizes[group] for group in waiting))
+    drawn: set[str] = set()
+    taken = 0
+    while taken < number:
+        group = waiting.pop()
+        drawn.add(group)
+        taken += sizes[group]
+    if not waiting:
+        raise ValueError(
+            f"{name}: {wanted} takes the last of {sizes.total()} images in {len(sizes)} groups; train needs some. "
+            "Ask for fewer in `split:` in params.yaml, or add data"
+        )
+    return drawn
 
 
 def _number(name: str, wanted: int | float, left: int) -> int:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from segpipe.datasets import Pair
 from segpipe.labels import Label, LabelTable
-from segpipe.preparation.audit import audit_module
+from segpipe.preparation.audit import audit
 
 OFFICIAL = SimpleNamespace(kind="official")
 LABELS = (Label("field", (90, 160, 70), (1, 2)), Label("house", (200, 70, 60), (7,)))
@@ -65,7 +65,7 @@ class Ledger:
             self.plant(name, self.picture(seed), self.raw_mask(seed))
 
     def audit(self, split: Any = OFFICIAL, views: tuple[str, ...] = ("named",)) -> dict[str, Any]:
-        audit_module("ledger", self.module, views, split, 0, self.raw, self.destination)
+        audit("ledger", self.module, views, split, 0, self.raw, self.destination)
         return self.report()
 
     def report(self) -> dict[str, Any]:

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.preparation.audit import audit
-
 INTERRUPTED = """
 import signal
 from pathlib import Path
@@ -143,11 +141,6 @@ def test_a_view_without_a_pair_is_refused(ledger: Any) -> None:
         mask.unlink()
     with pytest.raises(ValueError, match="no pair for view 'named'"):
         ledger.audit()
-
-
-def test_the_dataset_is_found_by_name(ledger: Any) -> None:
-    with pytest.raises(ValueError, match=r"no file segpipe/datasets/ledgr\.py"):
-        audit("ledger", "ledgr", ("named",), None, 0, ledger.raw, ledger.destination)  # type: ignore[arg-type]
 
 
 def test_an_interrupt_ends_it_within_a_second(tmp_path: Path) -> None:

@@ -113,12 +113,22 @@ def test_copies_may_fill_several_shards(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(np.array_equal(cut[n][0], whole[n][0]) and np.array_equal(cut[n][1], whole[n][1]) for n in range(5))
 
 
+def test_the_class_pixels_of_every_child_are_counted_on_the_way() -> None:
+    """Those of the child, which a rotation or a zoom changes, not those of its parent."""
+    folder, _ = expanded("more", 20)
+    children = PackedSplit(folder, "train")
+    expected = [[int((children[n][1] == 0).sum()), int((children[n][1] == 1).sum())] for n in range(20)]
+    assert np.load(folder / "class_pixels.npy").tolist() == expected
+    assert children.class_pixels.tolist() == expected
+
+
 def test_no_copies_are_a_set_that_loading_accepts(parents: Path) -> None:
     folder, rows = expanded("none", 0)
     assert rows == []
     assert (folder / "samples.csv").read_text() == "split,index,name,group,parent,step\n"
     samples = Samples([parents, folder], "train")
     assert samples.names == PARENTS
+    assert samples.class_pixels.shape == (5, 2)
     assert sum(len(batch.names) for batch in in_order(samples, 2)) == 5
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from segpipe.preparation import manifest
-from segpipe.preparation.manifest import PackedSplit, content_hash, places, shards, write_manifest
+from segpipe.preparation.manifest import PackedSplit, content_hash, part_and_place, places, shards, write_manifest
 
 LABELS = {
     "name": "aerial",
@@ -35,20 +35,23 @@ def packed(folder: Path, counts: dict[str, list[int]], size: tuple[int, int] = (
     folder.mkdir(parents=True)
     rng = np.random.default_rng(sum(map(ord, folder.name)))
     splits: dict[str, Any] = {}
-    rows, digest = [], hashlib.sha256()
+    rows, counted, digest = [], [], hashlib.sha256()
     for split, sizes in counts.items():
         described = []
         for k, count in enumerate(sizes):
             shard = {"images": f"{split}-{k}-images.npy", "masks": f"{split}-{k}-masks.npy", "count": count}
             for kind, shape, high in (("images", (count, *size, 3), 256), ("masks", (count, *size), 2)):
-                np.save(folder / str(shard[kind]), rng.integers(0, high, shape, np.uint8))
+                content = rng.integers(0, high, shape, np.uint8)
+                np.save(folder / str(shard[kind]), content)
                 digest.update((folder / str(shard[kind])).read_bytes())
+            counted += [[int((mask == class_id).sum()) for class_id in (0, 1)] for mask in content]
             described.append(shard)
         splits[split] = {"images": sum(sizes), "shards": described}
         rows += [[split, n, f"{split}-{n}", f"{split}-group-{n // 2}", *size] for n in range(sum(sizes))]
     with (folder / "samples.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["split", "index", "name", "group", "height", "width"], *rows])
-    content = {
+    np.save(folder / "class_pixels.npy", np.array(counted, np.int64).reshape(-1, 2))
+    manifest = {
         "name": folder.name,
         "dataset": "town",
         "view": "aerial",
@@ -58,7 +61,7 @@ def packed(folder: Path, counts: dict[str, list[int]], size: tuple[int, int] = (
         "splits": splits,
         "content": digest.hexdigest(),
     }
-    (folder / "manifest.json").write_text(json.dumps(content))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
@@ -165,6 +168,27 @@ def test_a_split_is_read_by_index_across_its_shards(tmp_path: Path) -> None:
         assert np.array_equal(mask, np.load(folder / f"train-{shard}-masks.npy")[row])
     with pytest.raises(IndexError):
         split[5]
+
+
+def test_a_split_knows_the_class_pixels_of_its_own_samples(tmp_path: Path) -> None:
+    folder = packed(tmp_path / "town", {"train": [2, 3], "val": [1, 1], "test": [2]})
+    for split, shards_of in (("train", 2), ("val", 2), ("test", 1)):
+        masks = np.concatenate([np.load(folder / f"{split}-{k}-masks.npy") for k in range(shards_of)])
+        expected = [[int((mask == 0).sum()), int((mask == 1).sum())] for mask in masks]
+        assert PackedSplit(folder, split).class_pixels.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"), [(0, (0, 0)), (1, (0, 1)), (2, (2, 0)), (4, (2, 2)), (5, (3, 0))], ids=str
+)
+def test_an_index_is_found_in_its_part_and_empty_parts_are_passed_over(index: int, expected: tuple[int, int]) -> None:
+    assert part_and_place([2, 2, 5, 6], index) == expected
+
+
+@pytest.mark.parametrize(("ends", "index"), [([2, 5], 5), ([2, 5], -1), ([], 0)])
+def test_an_index_outside_all_parts_is_an_error(ends: list[int], index: int) -> None:
+    with pytest.raises(IndexError):
+        part_and_place(ends, index)
 
 
 def test_a_split_that_is_not_there_is_empty(tmp_path: Path) -> None:

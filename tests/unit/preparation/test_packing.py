@@ -15,6 +15,7 @@ from PIL import Image
 from segpipe.params import ResolvedPrepared
 from segpipe.preparation import manifest
 from segpipe.preparation.packing import pack
+from segpipe.preparation.statistics import class_weights
 from tests.unit.preparation.test_manifest import table
 
 CLASS_OF = {0: 1, 1: 0, 7: 0, 34: 2, 255: 255}
@@ -138,6 +139,36 @@ def test_the_manifest_says_what_was_packed_and_the_table_what_it_was(town: Town)
     ]
 
 
+def test_the_class_pixels_of_every_sample_are_counted_and_those_of_train_summed_up(town: Town) -> None:
+    """In the order of samples.csv, of the packed masks: counted again from those."""
+    folder = town.pack()
+    masks = {split: arrays(folder, split, "masks").tolist() for split in ("train", "val", "test")}
+    expected = [[sum(row.count(i) for row in mask) for i in range(3)] for split in masks.values() for mask in split]
+    table = np.load(folder / "class_pixels.npy")
+    assert table.tolist() == expected
+    assert (table.sum(1) < 12 * 16).all()  # every mask has ignored pixels
+    kept = json.loads((folder / "statistics.json").read_text())
+    pixels = [sum(row[i] for row in expected[:4]) for i in range(3)]
+    assert (kept["split"], kept["images"], kept["pixels"]) == ("train", 4, sum(pixels))
+    for name, here in zip(["roofs", "roads", "trees"], pixels, strict=True):
+        facts = {"pixels": here, "images": 4, "pixel_frequency": here / sum(pixels), "image_frequency": 1.0}
+        assert kept["classes"][name] == facts
+    assert class_weights("inverse", folder) == list(kept["class_weights"]["inverse"].values())
+
+
+def test_what_val_and_test_hold_changes_no_statistics(town: Town) -> None:
+    before = (town.pack() / "statistics.json").read_bytes()
+    table = np.load("data/prepared/small/class_pixels.npy")
+    for pair in town.of("val") + town.of("test"):
+        size = (int(pair["height"]), int(pair["width"]))
+        Image.fromarray(np.full(size, 34, np.uint8)).save(town.raw / pair["mask"])
+    folder = town.pack()
+    assert (folder / "statistics.json").read_bytes() == before
+    changed = np.load(folder / "class_pixels.npy")
+    assert np.array_equal(changed[:4], table[:4])
+    assert changed[4:].tolist() == [[0, 0, 12 * 16]] * 3
+
+
 def test_only_what_the_audit_has_proven_for_the_view_gets_in(town: Town) -> None:
     town.add("020", "train", (20, 20), view="street")
     town.add("021", "train", (20, 20))
@@ -147,11 +178,14 @@ def test_only_what_the_audit_has_proven_for_the_view_gets_in(town: Town) -> None
 
 
 def test_two_processes_pack_the_same_as_one(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashes = []
+    packed = []
     for workers in ("1", "2"):
         monkeypatch.setenv("SEGPIPE_WORKERS", workers)
-        hashes.append(content(town.pack())["content"])
-    assert hashes[0] == hashes[1]
+        folder = town.pack()
+        packed.append(
+            [(folder / name).read_bytes() for name in ("manifest.json", "class_pixels.npy", "statistics.json")]
+        )
+    assert packed[0] == packed[1]
 
 
 def test_a_split_may_fill_several_shards(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +201,9 @@ def test_a_split_may_fill_several_shards(town: Town, monkeypatch: pytest.MonkeyP
 
 def test_packing_again_leaves_nothing_of_before(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "SHARD_BYTES", 1)
-    assert len(list(town.pack().glob("*.npy"))) == 14
+    assert len(list(town.pack().glob("*-*-*.npy"))) == 14
     monkeypatch.setattr(manifest, "SHARD_BYTES", 1 << 30)
-    assert len(list(town.pack().glob("*.npy"))) == 6
+    assert len(list(town.pack().glob("*-*-*.npy"))) == 6
     assert [path.name for path in Path("data/prepared").iterdir()] == ["small"]
 
 

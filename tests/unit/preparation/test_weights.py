@@ -36,7 +36,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def published_state(library: str, seed: int, **options: Any) -> dict[str, Tensor]:
-    """What a person would save: the state dict of the library's own encoder."""
+    """What a person would save: the state dict of the library's own encoder, without a classifier."""
     torch.manual_seed(seed)
     if library == "smp":
         from segmentation_models_pytorch import encoders
@@ -44,10 +44,10 @@ def published_state(library: str, seed: int, **options: Any) -> dict[str, Tensor
         return dict(encoders.get_encoder(SMALL[library], weights=None).state_dict())
     import timm
 
-    return dict(timm.create_model(options.pop("name", SMALL[library]), **options).state_dict())
+    return dict(timm.create_model(options.pop("name", SMALL[library]), **{"num_classes": 0, **options}).state_dict())
 
 
-def settings(library: str, source: dict[str, str], **changes: Any) -> Weights:
+def settings(library: str, source: dict[str, Any], **changes: Any) -> Weights:
     return Weights.model_validate({"library": library, "encoder": SMALL[library], "source": source, **changes})
 
 
@@ -58,7 +58,7 @@ def fetched(name: str, wanted: Weights) -> tuple[dict[str, Tensor], dict[str, An
         return load_file(path), json.loads(file.metadata()["facts"])
 
 
-def refused(source: dict[str, str], library: str = "timm", **changes: Any) -> str:
+def refused(source: dict[str, Any], library: str = "timm", **changes: Any) -> str:
     """What fetching these says; it must leave nothing."""
     with pytest.raises((ValueError, FileNotFoundError)) as error:
         fetch("mine", settings(library, source, **changes))
@@ -66,6 +66,15 @@ def refused(source: dict[str, str], library: str = "timm", **changes: Any) -> st
     message = str(error.value)
     assert len(message.splitlines()) <= 3
     return message
+
+
+def saved(content: Any, path: Path) -> dict[str, Any]:
+    """The file as the source of weights."""
+    if path.suffix == ".safetensors":
+        save_file(content, path)
+    else:
+        torch.save(content, path)
+    return {"kind": "file", "path": str(path)}
 
 
 def are_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -130,18 +139,101 @@ def test_missing_and_unexpected_keys_are_named(tmp_path: Path) -> None:
     for key in gone:
         del state[key]
     extra = {f"head.{n}": torch.zeros(1) for n in range(5)}
-    save_file({**state, **extra}, tmp_path / "mine.safetensors")
-    message = refused({"kind": "file", "path": str(tmp_path / "mine.safetensors")})
+    message = refused(saved({**state, **extra}, tmp_path / "mine.safetensors"))
     assert message == (
         "weights 'mine': mine.safetensors is no state dict of timm 'test_resnet': "
         f"2 keys missing ({gone[0]}, {gone[1]}), 5 unexpected (head.0, head.1, head.2, …).\n"
-        "Name the encoder that the file was saved from, or rename its keys"
+        "Name the encoder that the file was saved from, or, if that is how it should be, "
+        "weights.mine.source.allow: {missing: […], unexpected: […]}"
     )
 
 
-def test_a_whole_training_checkpoint_is_refused_by_its_keys(tmp_path: Path) -> None:
-    torch.save({"state_dict": published_state("timm", 0), "epoch": 3}, tmp_path / "mine.pth")
-    assert "2 unexpected (epoch, state_dict)" in refused({"kind": "file", "path": str(tmp_path / "mine.pth")})
+def test_what_is_allowed_may_be_there_and_is_left_out(tmp_path: Path) -> None:
+    """DINOv2's own files hold a `mask_token`, which timm's network has no use for."""
+    state = published_state("timm", 5)
+    extra = {"mask_token": torch.zeros(1), "decoder.0.weight": torch.zeros(2), "decoder.1.bias": torch.zeros(2)}
+    source = saved({**state, **extra}, tmp_path / "mine.pth")
+    assert "3 unexpected (decoder.0.weight, decoder.1.bias, mask_token)" in refused(source)
+    only_one = {**source, "allow": {"unexpected": ["decoder.*"]}}
+    assert "1 unexpected (mask_token)" in refused(only_one)
+    taken, header = fetched("mine", settings("timm", {**source, "allow": {"unexpected": ["decoder.*", "mask_token"]}}))
+    assert are_equal(taken, state)
+    assert header["label"] == ""
+
+
+def test_what_is_allowed_to_be_missing_is_random_and_the_weights_say_so(tmp_path: Path) -> None:
+    state = published_state("timm", 5)
+    gone = sorted(key for key in state if key.startswith("layer4."))
+    source = saved({key: value for key, value in state.items() if key not in gone}, tmp_path / "mine.pth")
+    assert f"{len(gone)} keys missing ({gone[0]}, " in refused(source)
+    source["allow"] = {"missing": ["layer4.*"]}
+    taken, header = fetched("mine", settings("timm", source, seed=3))
+    random = published_state("timm", 3)
+    assert are_equal(taken, {key: random[key] if key in gone else state[key] for key in state})
+    assert header["label"] == f"{len(gone)} of {len(state)} tensors are random"
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_convnext"])
+def test_the_classifier_of_a_whole_network_is_left_out_unasked(name: str, tmp_path: Path) -> None:
+    whole = published_state("timm", 5, name=name, num_classes=7)
+    taken, _ = fetched("mine", settings("timm", saved(whole, tmp_path / "mine.pth"), encoder=name))
+    assert taken.keys() == published_state("timm", 0, name=name).keys() < whole.keys()
+    assert are_equal(taken, {key: whole[key] for key in taken})
+
+
+def test_torchvisions_classifier_is_left_out_of_smps_encoder(tmp_path: Path) -> None:
+    from segmentation_models_pytorch import encoders
+
+    torch.manual_seed(5)
+    state = dict(encoders.get_encoder("resnet18", weights=None).state_dict())
+    source = saved({**state, "fc.weight": torch.zeros(9, 512), "fc.bias": torch.zeros(9)}, tmp_path / "mine.pth")
+    taken, _ = fetched("mine", settings("smp", source, encoder="resnet18"))
+    assert are_equal(taken, state)
+
+
+@pytest.mark.parametrize(
+    ("entry", "prefix", "place"),
+    [
+        (None, "module.", "module"),
+        ("state_dict", "", "state_dict"),
+        ("model", "", "model"),
+        ("state_dict", "model.encoder.", "state_dict.model.encoder"),
+    ],
+)
+def test_a_training_checkpoint_is_searched_for_the_encoder(
+    entry: str | None, prefix: str, place: str, tmp_path: Path
+) -> None:
+    state = published_state("timm", 5)
+    held: dict[str, Any] = {f"{prefix}{key}": value for key, value in state.items()}
+    if entry:
+        held = {entry: held, "epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.zeros(1)}}, "param_groups": []}}
+    taken, header = fetched("mine", settings("timm", saved(held, tmp_path / "mine.pth")))
+    assert are_equal(taken, state)
+    assert header["origin"] == f"file mine.pth, under {place}"
+
+
+def test_what_lies_beside_the_encoder_in_the_same_state_dict_is_named(tmp_path: Path) -> None:
+    held = {f"backbone.{key}": value for key, value in published_state("timm", 5).items()}
+    source = saved({**held, "decode_head.weight": torch.zeros(1)}, tmp_path / "mine.pth")
+    assert "1 unexpected (decode_head.weight)" in refused(source)
+    fetch("mine", settings("timm", {**source, "allow": {"unexpected": ["decode_head.*"]}}))
+
+
+def test_two_state_dicts_in_one_file_are_not_chosen_between(tmp_path: Path) -> None:
+    state = published_state("timm", 5)
+    message = refused(saved({"model": state, "model_ema": state}, tmp_path / "mine.pth"))
+    assert "mine.pth holds 2 state dicts of this encoder, under model, model_ema: one was expected" in message
+
+
+@pytest.mark.parametrize("content", [torch.zeros(3), [torch.zeros(3)], 7])
+def test_a_file_of_something_else_is_refused_by_its_type(content: Any, tmp_path: Path) -> None:
+    message = refused(saved(content, tmp_path / "mine.pth"))
+    assert f"it is of type {type(content).__name__}" in message
+
+
+def test_a_file_without_any_weights_of_the_encoder_is_refused(tmp_path: Path) -> None:
+    total = len(published_state("timm", 0))
+    assert f"{total} keys missing" in refused(saved({"epoch": 3}, tmp_path / "mine.pth"))
 
 
 def test_the_same_keys_of_other_shapes_are_refused_by_name(tmp_path: Path) -> None:
