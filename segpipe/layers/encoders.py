@@ -23,13 +23,13 @@ class EncoderWeights:
 
 
 def encoder_module(library: str, encoder: str, pretrained: bool) -> nn.Module:
-    """The encoder itself; `pretrained` downloads its published weights."""
+    """The encoder itself, without a classifier; `pretrained` downloads its published weights."""
     if library == "timm":
         import timm
 
         if not timm.is_model(encoder):
             raise ValueError(f"timm has no model '{encoder}'{_nearest(encoder, timm.list_models())}")
-        module: nn.Module = timm.create_model(encoder, pretrained=pretrained)
+        module: nn.Module = timm.create_model(encoder, pretrained=pretrained, num_classes=0)
         return module
     from segmentation_models_pytorch import encoders
 
@@ -45,6 +45,17 @@ def _nearest(encoder: str, known: list[str]) -> str:
     """The nearest name; there are too many to list them all."""
     near = difflib.get_close_matches(encoder, known, n=1)
     return f" (did you mean '{near[0]}'?)" if near else ". Its documentation names them all"
+
+
+def classifier_of(library: str, encoder: str) -> tuple[str, ...]:
+    """Where the library's classifier of that name has what its encoder lacks: the layers that name its own classes."""
+    if library == "timm":
+        import timm
+
+        config = timm.get_pretrained_cfg(encoder)
+        layers = config.classifier if config and config.classifier else ()
+        return (layers,) if isinstance(layers, str) else tuple(layers)
+    return ("fc", "classifier", "last_linear", "head")
 
 
 def published_normalisation(library: str, encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

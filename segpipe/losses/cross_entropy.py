@@ -1,44 +1,25 @@
-"""Cross entropy over all pixels that are not ignored, with optional weights by class name."""
+"""Cross entropy: the mean over the pixels (S0, S2, S4)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field, PositiveFloat
-
 from segpipe.params.schema import Settings
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class Options(Settings):
-    class_weights: dict[str, PositiveFloat] = Field(default_factory=dict, description="1 for classes not named")
+    """None: class weights belong to the experiment."""
 
 
-def build(options: Options, class_names: list[str]) -> nn.Module:
-    """The module; an all-ignored batch has loss 0, where torch's own has NaN."""
-    import torch
-    from torch import Tensor, nn
-    from torch.nn import functional
+def build(_options: Options, class_weights: Tensor) -> nn.Module:
+    """The module; a batch in which all is ignored costs 0, where torch's own costs NaN."""
+    from segpipe.layers.weighted_loss import WeightedLoss, cross_entropies
 
-    from segpipe.labels import IGNORE
-
-    class CrossEntropy(nn.Module):
-        weights: Tensor
-
-        def __init__(self) -> None:
-            super().__init__()
-            weights = [options.class_weights.get(name, 1.0) for name in class_names]
-            self.register_buffer("weights", torch.tensor(weights))
-
+    class CrossEntropy(WeightedLoss):
         def forward(self, logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
-            # Flat, since 2-D cross entropy is not deterministic on CUDA.
-            at_least_fp32 = torch.promote_types(logits.dtype, torch.float32)
-            scores = logits.movedim(1, -1).flatten(0, -2).to(at_least_fp32)  # [B·H·W, C]
-            truth, weights = masks.flatten().long(), self.weights.to(at_least_fp32)
-            total = functional.cross_entropy(scores, truth, weights, ignore_index=IGNORE, reduction="sum")
-            counted = weights[truth[truth != IGNORE]].sum()
-            return {"cross_entropy": total / counted.clamp(min=1e-12)}
+            return {"cross_entropy": self.mean_over_pixels(cross_entropies(logits, masks), masks)}
 
-    return CrossEntropy()
+    return CrossEntropy(class_weights)

@@ -1,10 +1,17 @@
-"""U-Net with an ImageNet encoder, frozen or not (published for the 400-image drone set, system S3)."""
+"""U-Net over an ImageNet encoder (published for the 400-image drone set, system S3).
+
+Published: the encoder frozen, from scratch for comparison (weights whose source is random, and `frozen: false`), and
+separable convolutions in the decoder, or in encoder and decoder. Ours: smp's decoder, which S3 does not describe, and
+that the last 3x3 convolution, which makes the logits, stays whole. A pretrained encoder made separable keeps the
+weights of all its other layers; what stands in for a 3x3 convolution begins untrained, so it cannot be frozen.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from segpipe.params.schema import Settings
 
@@ -18,7 +25,19 @@ LIBRARY = "smp"
 
 class Options(Settings):
     frozen: bool = True
-    decoder_channels: tuple[PositiveInt, ...] = (256, 128, 64, 32, 16)
+    decoder_channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (256, 128, 64, 32, 16)
+    separable: Literal["none", "decoder", "all"] = "none"
+
+    @field_validator("separable")
+    @classmethod
+    def _can_be_trained(cls, separable: str, info: ValidationInfo) -> str:
+        if separable == "all" and info.data.get("frozen"):
+            raise PydanticCustomError(
+                "untrained",
+                "none or decoder beside `frozen: true` (a separable encoder begins partly untrained), "
+                "or write `frozen: false`",
+            )
+        return separable
 
     @property
     def size_multiple(self) -> int:
@@ -26,27 +45,36 @@ class Options(Settings):
 
 
 def build(options: Options, num_classes: int, encoder: EncoderWeights) -> SegmentationModel:
-    """The smp U-Net over `encoder`, which the skip connections come from."""
+    """smp's U-Net over `encoder`, one of smp, or of timm by smp's name for it: `tu-convnext_tiny`."""
     import segmentation_models_pytorch as smp
     from torch import Tensor
 
     from segpipe.layers.segmentation_model import SegmentationModel
+    from segpipe.layers.separable import make_separable
 
     class UNet(SegmentationModel):
         def __init__(self) -> None:
             super().__init__(encoder.mean, encoder.std)
-            self.network = smp.Unet(
-                encoder.encoder,
-                encoder_weights=None,
-                decoder_channels=list(options.decoder_channels),
-                classes=num_classes,
+            network = smp.Unet(
+                encoder.encoder, encoder_weights=None, decoder_channels=options.decoder_channels, classes=num_classes
             )
-            self.network.encoder.load_state_dict(encoder.state)
+            network.encoder.load_state_dict(encoder.state)
+            self.backbone, self.decoder, self.classifier = network.encoder, network.decoder, network.segmentation_head
+            if options.separable != "none":
+                make_separable(self.decoder)
+            if options.separable == "all" and not make_separable(self.backbone):
+                raise ValueError(
+                    f"encoder '{encoder.encoder}' has no 3x3 convolution that could be made separable. "
+                    "Take `separable: decoder`, or another encoder"
+                )
             if options.frozen:
-                self.freeze("network.encoder")
+                self.freeze("backbone")
 
-        def cell_logits(self, images: Tensor) -> Tensor:
-            logits: Tensor = self.network(images)
+        def features(self, images: Tensor) -> tuple[Tensor, ...]:
+            return tuple(self.backbone(images))
+
+        def head(self, features: tuple[Tensor, ...]) -> Tensor:
+            logits: Tensor = self.classifier(self.decoder(list(features)))
             return logits
 
     return UNet()

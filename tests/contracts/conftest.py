@@ -9,9 +9,7 @@ import pytest
 import torch
 
 from segpipe.layers.encoders import IMAGENET_MEAN, IMAGENET_STD, EncoderWeights, encoder_module
-
-ENCODERS: dict[str, tuple[str, str]] = {}
-"""Library and small encoder by model, for models that smp's resnet18 does not fit."""
+from tests.contracts.variants import ENCODERS
 
 
 @pytest.fixture(autouse=True)
@@ -33,4 +31,4 @@ def _random_encoder(library: str, encoder: str) -> EncoderWeights:
 @pytest.fixture
 def encoder_of() -> Callable[[str], EncoderWeights]:
     """The encoder that a model is tested with."""
-    return lambda model: _random_encoder(*ENCODERS.get(model, ("smp", "resnet18")))
+    return lambda model: _random_encoder(*ENCODERS[model])

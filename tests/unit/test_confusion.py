@@ -67,6 +67,14 @@ def test_counts_stay_exact_beyond_what_32_bits_and_doubles_hold() -> None:
     assert (total + confusion_matrix(truth, truth, 2)).tolist() == [[4095 * (2**44 + 1), 0], [0, 2**44 + 1]]
 
 
+def test_one_mask_of_more_pixels_than_a_float_counts_is_counted_exactly() -> None:
+    """2^24 + 4096 pixels of one class: a float32 sum of ones stands still at 2^24."""
+    truth = np.zeros((4097, 4096), np.uint8)
+    truth[-1, -3:] = 1, 1, IGNORE
+    prediction = np.zeros((4097, 4096), np.uint8)
+    assert confusion_matrix(truth, prediction, 2).tolist() == [[4097 * 4096 - 3, 0], [2, 0]]
+
+
 def test_neither_mask_is_changed() -> None:
     truth, prediction = masks(5, (8, 8), 0)
     copies = truth.copy(), prediction.copy()

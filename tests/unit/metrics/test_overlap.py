@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from segmentation_models_pytorch import metrics as smp_metrics
 from sklearn.metrics import (  # type: ignore[import-untyped,unused-ignore]
     accuracy_score,
     balanced_accuracy_score,
@@ -68,6 +70,43 @@ def test_scikit_learn_finds_the_same(num_classes: int) -> None:
     assert overall["mean_dice"] == pytest.approx(f1_score(*pair, average="macro"))
     assert overall["pixel_accuracy"] == pytest.approx(accuracy_score(*pair))
     assert overall["mpa"] == pytest.approx(balanced_accuracy_score(*pair))
+
+
+def predicted(num_classes: int, right: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
+    """Four small masks with ignored pixels, and predictions of them."""
+    rng = np.random.default_rng(num_classes)
+    truth = rng.integers(0, num_classes, (4, 20, 30)).astype(np.uint8)
+    prediction = np.where(rng.random(truth.shape) < right, truth, rng.permutation(truth)).astype(np.uint8)
+    truth[rng.random(truth.shape) < 0.2] = 255
+    return truth, prediction
+
+
+@pytest.mark.parametrize("num_classes", [2, 5, 20])
+def test_smp_finds_the_same_by_class_from_its_own_counts(num_classes: int) -> None:
+    truth, prediction = predicted(num_classes)
+    counts = smp_metrics.get_stats(
+        torch.from_numpy(prediction), torch.from_numpy(truth), "multiclass", num_classes=num_classes, ignore_index=255
+    )
+    of_split = [count.sum(0, keepdim=True) for count in counts]
+    scores = overlap.per_class(confusion_matrix(truth, prediction, num_classes))
+    for ours, theirs in (("iou", "iou_score"), ("dice", "f1_score"), ("precision", "precision"), ("recall", "recall")):
+        expected = getattr(smp_metrics, theirs)(*of_split, reduction="none")[0]
+        assert scores[ours] == pytest.approx(expected.numpy())
+
+
+def test_libraries_score_an_absent_class_each_in_its_own_way() -> None:
+    """scikit-learn averages what is there, smp calls an absent class solved, and a zero for it calls it missed."""
+    truth, prediction = predicted(3)
+    counted = truth != 255
+    scores = overlap.overall(confusion_matrix(truth, prediction, 5))
+    of_sklearn = jaccard_score(truth[counted], prediction[counted], average="macro")
+    counts = smp_metrics.get_stats(
+        torch.from_numpy(prediction), torch.from_numpy(truth), "multiclass", num_classes=5, ignore_index=255
+    )
+    of_smp = smp_metrics.iou_score(*(count.sum(0, keepdim=True) for count in counts), reduction="macro").item()
+    assert scores["miou"] == pytest.approx(of_sklearn)
+    assert scores["miou_absent_as_zero"] == pytest.approx(of_sklearn * 3 / 5)
+    assert of_smp == pytest.approx((of_sklearn * 3 + 2) / 5)
 
 
 def test_a_class_absent_from_both_has_no_iou_and_is_left_out_of_the_mean() -> None:
