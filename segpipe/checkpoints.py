@@ -15,11 +15,13 @@ from torch import Tensor
 
 from segpipe import artifacts, components
 from segpipe.layers import tensor_files
-from segpipe.layers.encoders import EncoderWeights
+from segpipe.layers.encoders import EncoderWeights, encoder_module
 from segpipe.layers.segmentation_model import SegmentationModel
-from segpipe.params.schema import Component
+from segpipe.params import Combined, Experiment
+from segpipe.params.schema import Component, Members
 
 MODEL_FILE = "model.safetensors"
+MEMBERS_FILE = "members.safetensors"
 
 
 def read_encoder(path: Path) -> EncoderWeights:
@@ -36,13 +38,59 @@ def encoder_facts(path: Path) -> dict[str, Any]:
     return tensor_files.read_facts(path)
 
 
-def build_model(settings: Component, num_classes: int, encoder_path: Path, seed: int) -> SegmentationModel:
-    """The model as training begins it: the encoder's weights from the file, the rest from `seed`."""
+def build_model(settings: Component, num_classes: int, origin: Path, seed: int) -> SegmentationModel:
+    """The model as training begins it: from the encoder's weights, or its members, in a file; the rest from `seed`."""
     options = components.options("models", settings.name, settings.options)
-    encoder = read_encoder(encoder_path)
+    module = components.find("models", settings.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model: SegmentationModel = components.find("models", settings.name).build(options, num_classes, encoder)
+        if module.LIBRARY == "members":
+            model: SegmentationModel = module.build(options, read_members(origin, num_classes))
+        else:
+            model = module.build(options, num_classes, read_encoder(origin))
+    return model
+
+
+def origin_of(name: str, settings: Experiment | Combined) -> Path:
+    """The file that an experiment's model is built from: its encoder's weights, or what its members had learnt."""
+    if isinstance(settings, Experiment):
+        return artifacts.weights(settings.weights)
+    return artifacts.checkpoint(name) / MEMBERS_FILE
+
+
+def write_members(path: Path, members: Members, num_classes: int) -> None:
+    """Two trained experiments, whole, in one file: what is built on them needs nothing else."""
+    tensors: dict[str, Tensor] = {}
+    facts: dict[str, Any] = {}
+    for place, name in members.model_dump().items():
+        settings = Experiment.model_validate(artifacts.read_json(artifacts.checkpoint(name) / "run.json")["params"])
+        encoder = artifacts.weights(settings.weights)
+        model = build_model(settings.model, num_classes, encoder, settings.seed)
+        load_model(model, artifacts.checkpoint(name) / MODEL_FILE)
+        tensors |= with_prefix(place, model.state_dict())
+        facts[place] = {"experiment": name, "model": settings.model.model_dump(), "encoder": encoder_facts(encoder)}
+    with artifacts.replacing_file(path) as partial:
+        tensor_files.write(partial, tensors, facts)
+
+
+def read_members(path: Path, num_classes: int) -> tuple[SegmentationModel, SegmentationModel]:
+    """The members that `write_members` wrote."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there. Make it with `dvc repro combine@{path.parent.name}`")
+    tensors, facts = tensor_files.read(path), tensor_files.read_facts(path)
+    first, second = (_member(facts[place], under_prefix(place, tensors), num_classes) for place in ("first", "second"))
+    return first, second
+
+
+def _member(facts: dict[str, Any], state: dict[str, Tensor], num_classes: int) -> SegmentationModel:
+    of_encoder = facts["encoder"]
+    library, name = of_encoder["library"], of_encoder["encoder"]
+    untrained = encoder_module(library, name, pretrained=False).state_dict()
+    encoder = EncoderWeights(library, name, untrained, tuple(of_encoder["mean"]), tuple(of_encoder["std"]))
+    settings = Component.model_validate(facts["model"])
+    options = components.options("models", settings.name, settings.options)
+    model: SegmentationModel = components.find("models", settings.name).build(options, num_classes, encoder)
+    model.load_state_dict(state)
     return model
 
 

@@ -5,10 +5,12 @@ from segpipe.terminal import door
 
 def main(name: str) -> None:
     from segpipe import artifacts, params
+    from segpipe.datasets import opened
     from segpipe.preparation.audit import audit
 
     dataset = params.dataset(name)
-    audit(name, dataset.name, dataset.views, dataset.split, dataset.seed, artifacts.raw(name), artifacts.audit(name))
+    facts = opened(dataset.name, dataset.layout)
+    audit(name, facts, dataset.views, dataset.split, dataset.seed, artifacts.raw(name), artifacts.audit(name))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ from segpipe.terminal import door
 
 def main(name: str) -> None:
     from segpipe import acquisition, artifacts, params
+    from segpipe.datasets import opened
 
     dataset = params.dataset(name)
-    acquisition.obtain(name, dataset.name, dataset.source, dataset.seed, artifacts.raw(name))
+    facts = opened(dataset.name, dataset.layout)
+    acquisition.obtain(name, facts, dataset.source, dataset.seed, artifacts.raw(name))
 
 
 if __name__ == "__main__":

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from segpipe.labels import IGNORE
 from segpipe.layers.segmentation_model import SegmentationModel
 
 
 def perfect_prediction(model: SegmentationModel, masks: Tensor, num_classes: int) -> Tensor:
-    """Masks [B, H, W] -> what is left of them at the model's output cells, read out as its logits are: [B, H, W]."""
-    stride = model.output_stride
-    one_hot = functional.one_hot(torch.where(masks == IGNORE, num_classes, masks).long(), num_classes + 1)
-    shares = one_hot[..., :num_classes].permute(0, 3, 1, 2).float()  # [B, C, H, W]
-    cells = functional.avg_pool2d(shares, stride, ceil_mode=True) if stride > 1 else shares
+    """What is left of masks [B, H, W] at the model's cells, read out as its logits are: to be compared with `truth`."""
     size = (masks.shape[-2], masks.shape[-1])
-    return model.readout(cells, size).argmax(1).to(torch.uint8)
+    is_class = masks.unsqueeze(1) == torch.arange(num_classes, device=masks.device).view(-1, 1, 1)
+    areas = _areas(is_class.float(), model.cell_grid(size))  # ignored pixels belong to no class
+    return model.readout(areas, size).argmax(1).to(torch.uint8)
+
+
+def _areas(is_class: Tensor, grid: tuple[int, int]) -> Tensor:
+    """How much of each cell each class covers: [B, C, H, W] -> [B, C, h, w], in whole units, so that ties stay ties."""
+    *leading, height, width = is_class.shape
+    rows, columns = math.gcd(height, grid[0]), math.gcd(width, grid[1])  # blocks whose borders pixels and cells share
+    blocks = is_class.view(*leading, rows, height // rows, columns, width // columns)
+    tall = _overlaps(height // rows, grid[0] // rows, is_class)
+    wide = _overlaps(width // columns, grid[1] // columns, is_class)
+    return torch.einsum("ip,bcrpsq,jq->bcrisj", tall, blocks, wide).flatten(4, 5).flatten(2, 3)
+
+
+def _overlaps(pixels: int, cells: int, like: Tensor) -> Tensor:
+    """The length that each cell shares with each pixel, along a line that is `pixels` times `cells` long."""
+    pixel = torch.arange(pixels, device=like.device) * cells
+    cell = torch.arange(cells, device=like.device).unsqueeze(1) * pixels
+    ends = torch.minimum(cell + pixels, pixel + cells)
+    return (ends - torch.maximum(cell, pixel)).clamp(min=0).to(like.dtype)

@@ -11,18 +11,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from segpipe import artifacts, components, lineage, params, tracking
-from segpipe.checkpoints import MODEL_FILE, build_model, load_model
+from segpipe import artifacts, lineage, losses, params, tracking
+from segpipe.checkpoints import MODEL_FILE, build_model, load_model, origin_of
 from segpipe.confusion import confusion_matrix
 from segpipe.devices import Machine, machine
 from segpipe.evaluation.ceiling import perfect_prediction
+from segpipe.evaluation.colour import colour_alone
 from segpipe.evaluation.cost import measured_cost
 from segpipe.evaluation.panels import write_panels
 from segpipe.labels import LabelTable
 from segpipe.layers.segmentation_model import SegmentationModel
 from segpipe.loading import Samples, in_order, num_batches
 from segpipe.metrics import overlap
-from segpipe.params import Experiment
+from segpipe.params import Combined, Experiment, Trained
+from segpipe.preparation.statistics import class_weights
 from segpipe.terminal import progress, say
 
 
@@ -44,12 +46,12 @@ def evaluate(name: str) -> None:
     labels = LabelTable.from_dict(manifest["labels"])
     model = _trained(name, settings, len(labels.classes)).on(here.device)
     samples = Samples([artifacts.prepared(settings.prepared)], settings.split)
-    loss = components.find("losses", settings.loss.name).build(
-        components.options("losses", settings.loss.name, settings.loss.options), labels.class_names
-    )
+    weights = class_weights(settings.class_weights, artifacts.prepared(settings.prepared))
+    loss = losses.built(settings.loss, weights)
     scored = list(_stream(model, loss.to(here.device), samples, settings, here, len(labels.classes)))
     with artifacts.replacing_folder(artifacts.evaluation(name)) as partial:
         metrics = _metrics(name, settings, manifest, scored, labels)
+        metrics["colour_alone"] = _or_none(_colour_alone(settings, samples, len(labels.classes)))
         artifacts.write_json(partial / "metrics.json", metrics)
         _write_counts(partial, scored, labels)
         cost = measured_cost(model, samples, here, artifacts.checkpoint(name) / MODEL_FILE)
@@ -61,14 +63,18 @@ def evaluate(name: str) -> None:
     say(f"{name}: mIoU {miou} on {metrics['images']} images of {settings.split} (its ceiling: {ceiling})")
 
 
-def _trained(name: str, settings: Experiment, num_classes: int) -> SegmentationModel:
-    model = build_model(settings.model, num_classes, artifacts.weights(settings.weights), settings.seed)
+def _colour_alone(settings: Trained, samples: Samples, num_classes: int) -> float:
+    return colour_alone(Samples([artifacts.prepared(settings.prepared)], "train"), samples, num_classes)
+
+
+def _trained(name: str, settings: Experiment | Combined, num_classes: int) -> SegmentationModel:
+    model = build_model(settings.model, num_classes, origin_of(name, settings), settings.seed)
     return load_model(model, artifacts.checkpoint(name) / MODEL_FILE)
 
 
 @torch.inference_mode()
 def _stream(
-    model: SegmentationModel, loss: nn.Module, samples: Samples, settings: Experiment, here: Machine, num_classes: int
+    model: SegmentationModel, loss: nn.Module, samples: Samples, settings: Trained, here: Machine, num_classes: int
 ) -> Iterator[Scored]:
     batches = progress(in_order(samples, settings.batch), "evaluate", num_batches(samples, settings.batch))
     for batch in batches:
@@ -77,18 +83,19 @@ def _stream(
             logits = model(on_device.images)
         predicted = logits.argmax(1).to(torch.uint8).cpu().numpy()
         perfect = perfect_prediction(model, on_device.masks, num_classes).cpu().numpy()
+        masks, truths = model.truth(on_device.masks), model.truth(batch.masks).numpy()
         for i, name in enumerate(batch.names):
-            truth = batch.masks[i].numpy()
+            truth = truths[i]
             yield Scored(
                 name,
                 confusion_matrix(truth, predicted[i], num_classes, name),
                 confusion_matrix(truth, perfect[i], num_classes, name),
-                sum(term.item() for term in loss(logits[i : i + 1], on_device.masks[i : i + 1]).values()),
+                sum(term.item() for term in loss(logits[i : i + 1], masks[i : i + 1]).values()),
             )
 
 
 def _metrics(
-    name: str, settings: Experiment, manifest: dict[str, Any], scored: list[Scored], labels: LabelTable
+    name: str, settings: Experiment | Combined, manifest: dict[str, Any], scored: list[Scored], labels: LabelTable
 ) -> dict[str, Any]:
     confusion = _sum(s.confusion for s in scored)
     run = artifacts.read_json(artifacts.checkpoint(name) / "run.json")

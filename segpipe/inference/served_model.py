@@ -27,7 +27,7 @@ class ServedModel(PythonModel):  # type: ignore[misc] # mlflow's types are too s
         self.config = artifacts.read_json(files["config"])
         experiment = self.config["experiment"]
         settings = Component.model_validate(experiment["model"])
-        model = build_model(settings, len(self.config["labels"]["classes"]), files["encoder"], experiment["seed"])
+        model = build_model(settings, len(self.config["labels"]["classes"]), files["origin"], experiment["seed"])
         self.model = load_model(model, files["checkpoint"])
 
     # MLflow would take type hints here for the schema of a request.

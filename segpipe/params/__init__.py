@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from segpipe import artifacts, components
+from segpipe import artifacts, components, lineage
 from segpipe.components import did_you_mean
 from segpipe.params import references
 from segpipe.params.explaining import explanation
 from segpipe.params.reading import KINDS, in_profile, read_yaml, where_written
 from segpipe.params.schema import (
     Augmented,
+    Combined,
     Dataset,
     Experiment,
     Gate,
@@ -23,11 +25,13 @@ from segpipe.params.schema import (
     Prepared,
     ResolvedPrepared,
     Settings,
+    Trained,
     Weights,
 )
 
 __all__ = [
     "Augmented",
+    "Combined",
     "Dataset",
     "Experiment",
     "Gate",
@@ -35,6 +39,7 @@ __all__ = [
     "Params",
     "Prepared",
     "ResolvedPrepared",
+    "Trained",
     "Weights",
 ]
 
@@ -62,8 +67,9 @@ def _validated(written: dict[str, Any], profile: Any) -> Params:
 def resolve(params: Params) -> dict[str, dict[str, dict[str, Any]]]:
     """Every block by kind and name, as plain values with nothing left to look up."""
     blocks = {kind: {name: _resolved(params, kind, name) for name in getattr(params, kind)} for kind in KINDS}
+    blocks["experiments"] |= blocks.pop("combined")
     # Words for people lie apart: to change one must not train anything again.
-    blocks["descriptions"] = {"experiments": {name: block.description for name, block in params.experiments.items()}}
+    blocks["descriptions"] = {"experiments": {name: block.description for name, block in params.trained.items()}}
     return blocks
 
 
@@ -72,15 +78,26 @@ def _resolved(params: Params, kind: str, name: str) -> dict[str, Any]:
     values: dict[str, Any] = block.model_dump(mode="json")
     if "seed" in values and "seed" not in block.model_fields_set:
         values["seed"] = params.seed
+    if isinstance(block, Dataset):
+        values["parts"] = _parts("datasets", block.name, [])
     if isinstance(block, Prepared):
         values["labels"] = references.label_table(params, name).as_dict()
-    if isinstance(block, Experiment):
+    if isinstance(block, Trained):
+        values["parts"] = {}
         del values["description"]
         for field, folder in (("model", "models"), ("loss", "losses")):
             component = getattr(block, field)
             options = components.options(folder, component.name, component.options)
             values[field] = {"name": component.name, **options.model_dump(mode="json")}
+            named = options.parts() if hasattr(options, "parts") else []
+            values["parts"] |= _parts(folder, component.name, named)
     return values
+
+
+def _parts(kind: str, name: str, named: list[str]) -> dict[str, str]:
+    """DVC watches the file that is named: for those that it leans on, their hashes stand in the block."""
+    others = sorted({*named, *(part for other in [name, *named] for part in components.parts(kind, other))})
+    return {f"{kind}/{other}.py": lineage.file_hash(components.path(kind, other)) for other in others}
 
 
 def everything_behind(experiment: str, blocks: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -89,9 +106,14 @@ def everything_behind(experiment: str, blocks: dict[str, dict[str, dict[str, Any
         hint = did_you_mean(experiment, blocks["experiments"])
         raise ValueError(f"params.yaml: experiments: there is no '{experiment}'{hint}")
     block = blocks["experiments"][experiment]
-    behind = {kind: {block[kind]: blocks[kind][block[kind]]} for kind in ("prepared", "augmented", "weights")}
+    members = {name: blocks["experiments"][name] for name in block.get("members", {}).values()}
+    experiments = {experiment: block, **members}
+    behind = {
+        kind: {one[kind]: blocks[kind][one[kind]] for one in experiments.values() if kind in one}
+        for kind in ("prepared", "augmented", "weights")
+    }
     dataset = blocks["prepared"][block["prepared"]]["dataset"]
-    return {"experiments": {experiment: block}, **behind, "datasets": {dataset: blocks["datasets"][dataset]}}
+    return {"experiments": experiments, **behind, "datasets": {dataset: blocks["datasets"][dataset]}}
 
 
 def write_resolved(blocks: dict[str, dict[str, dict[str, Any]]]) -> None:
@@ -121,8 +143,9 @@ def weights(name: str) -> Weights:
     return Weights.model_validate_json(_block_text("weights", name))
 
 
-def experiment(name: str) -> Experiment:
-    return Experiment.model_validate_json(_block_text("experiments", name))
+def experiment(name: str) -> Experiment | Combined:
+    text = _block_text("experiments", name)
+    return (Combined if "members" in json.loads(text) else Experiment).model_validate_json(text)
 
 
 def description(experiment: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-KINDS = ("datasets", "prepared", "augmented", "weights", "experiments", "gates")
+KINDS = ("datasets", "prepared", "augmented", "weights", "experiments", "combined", "gates")
 """The blocks of params.yaml that hold named entries."""
 
 WIRING = {
@@ -14,6 +14,7 @@ WIRING = {
     "augmented": ("prepared",),
     "weights": (),
     "experiments": ("prepared", "augmented", "weights", "model.name", "loss.name"),
+    "combined": ("prepared", "augmented", "members.first", "members.second", "model.name", "loss.name"),
     "gates": (),
 }
 """What dvc.yaml reads before a profile is chosen: a `demo:` block may not change it."""

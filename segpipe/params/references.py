@@ -11,7 +11,7 @@ from segpipe import components
 from segpipe.components import did_you_mean
 from segpipe.labels import LabelTable
 from segpipe.params.explaining import explanation
-from segpipe.params.schema import Component, Experiment, Gate, Params
+from segpipe.params.schema import Component, Experiment, Gate, Params, Trained
 
 OVERALL = ("miou", "miou_absent_as_zero", "pixel_accuracy", "mpa", "mean_dice", "fwiou")
 PER_CLASS = ("iou", "dice", "precision", "recall")
@@ -19,7 +19,15 @@ PER_CLASS = ("iou", "dice", "precision", "recall")
 
 def broken_references(params: Params) -> list[str]:
     """A line for each reference that leads nowhere; the first kind of fault that there is, not what follows from it."""
-    checks: tuple[Callable[[Params], Iterator[str]], ...] = (_names, _views, _options, _fits, _floors)
+    checks: tuple[Callable[[Params], Iterator[str]], ...] = (
+        _names,
+        _layouts,
+        _views,
+        _options,
+        _members,
+        _fits,
+        _floors,
+    )
     for check in checks:
         if lines := [f"params.yaml: {line}" for line in check(params)]:
             return lines
@@ -28,12 +36,15 @@ def broken_references(params: Params) -> list[str]:
 
 def label_table(params: Params, prepared: str) -> LabelTable:
     block = params.prepared[prepared]
-    table: LabelTable = components.find("datasets", params.datasets[block.dataset].name).VIEWS[block.view]
+    dataset = params.datasets[block.dataset]
+    table: LabelTable = components.dataset(dataset.name, dataset.layout).VIEWS[block.view]
     return table
 
 
 def _names(params: Params) -> Iterator[str]:
-    if "figures" in params.experiments:
+    for name in params.experiments.keys() & params.combined.keys():
+        yield f"combined.{name}: experiments has this name too, and both write data/checkpoints/{name}: rename one"
+    if "figures" in params.trained:
         yield "experiments.figures: reports/figures holds the report's figures: give the experiment another name"
     for path, name, known in _pointers(params):
         if name not in known:
@@ -47,18 +58,29 @@ def _pointers(params: Params) -> Iterator[tuple[str, str, Any]]:
         yield f"prepared.{name}.dataset", prepared.dataset, params.datasets
     for name, augmented in params.augmented.items():
         yield f"augmented.{name}.prepared", augmented.prepared, params.prepared
+    for place, trained in _trained(params):
+        yield f"{place}.prepared", trained.prepared, params.prepared
+        yield f"{place}.augmented", trained.augmented, params.augmented
+        yield f"{place}.model.name", trained.model.name, components.names("models")
+        yield f"{place}.loss.name", trained.loss.name, components.names("losses")
     for name, experiment in params.experiments.items():
-        for kind in ("prepared", "augmented", "weights"):
-            yield f"experiments.{name}.{kind}", getattr(experiment, kind), getattr(params, kind)
-        yield f"experiments.{name}.model.name", experiment.model.name, components.names("models")
-        yield f"experiments.{name}.loss.name", experiment.loss.name, components.names("losses")
+        yield f"experiments.{name}.weights", experiment.weights, params.weights
+    for name, combined in params.combined.items():
+        for member in ("first", "second"):
+            yield f"combined.{name}.members.{member}", getattr(combined.members, member), params.experiments
     for name, gate in params.gates.items():
-        yield f"gates.{name}.experiment", gate.experiment, params.experiments
+        yield f"gates.{name}.experiment", gate.experiment, params.trained
+
+
+def _trained(params: Params) -> Iterator[tuple[str, Trained]]:
+    """Everything that is trained, with its place in the file."""
+    for name, block in params.trained.items():
+        yield f"{'combined' if name in params.combined else 'experiments'}.{name}", block
 
 
 def _views(params: Params) -> Iterator[str]:
     for name, dataset in params.datasets.items():
-        offered = components.find("datasets", dataset.name).VIEWS
+        offered = components.dataset(dataset.name, dataset.layout).VIEWS
         for view in dataset.views:
             if view not in offered:
                 hint = did_you_mean(view, offered)
@@ -70,27 +92,48 @@ def _views(params: Params) -> Iterator[str]:
                 f"prepared.{name}.view: '{prepared.view}' is not among the views of dataset '{prepared.dataset}', "
                 f"which are audited{did_you_mean(prepared.view, audited)}"
             )
-    for name, experiment in params.experiments.items():
-        parent = params.augmented[experiment.augmented].prepared
-        if parent != experiment.prepared:
+    for place, trained in _trained(params):
+        parent = params.augmented[trained.augmented].prepared
+        if parent != trained.prepared:
             yield (
-                f"experiments.{name}.augmented: '{experiment.augmented}' is made from prepared set '{parent}', "
-                f"but the experiment trains on '{experiment.prepared}': name an augmented set of that one"
+                f"{place}.augmented: '{trained.augmented}' is made from prepared set '{parent}', "
+                f"but the experiment trains on '{trained.prepared}': name an augmented set of that one"
             )
+    for name, combined in params.combined.items():
+        for member, of in combined.members.model_dump().items():
+            parent = params.experiments[of].prepared
+            if parent != combined.prepared:
+                yield (
+                    f"combined.{name}.members.{member}: '{of}' is trained on prepared set '{parent}', "
+                    f"but its companion is on '{combined.prepared}': both must see the same pixels"
+                )
+
+
+def _layouts(params: Params) -> Iterator[str]:
+    for name, dataset in params.datasets.items():
+        try:
+            components.dataset(dataset.name, dataset.layout)
+        except ValidationError as error:
+            yield _unfit(error, dataset.layout, ["datasets", name, "layout"])
+        except ValueError as error:
+            yield f"datasets.{name}.layout: {error}"
 
 
 def _options(params: Params) -> Iterator[str]:
-    for name, experiment in params.experiments.items():
-        yield from _unfit_options("models", experiment.model, ["experiments", name, "model"])
-        yield from _unfit_options("losses", experiment.loss, ["experiments", name, "loss"])
+    for place, trained in _trained(params):
+        yield from _unfit_options("models", trained.model, [*place.split("."), "model"])
+        yield from _unfit_options("losses", trained.loss, [*place.split("."), "loss"])
 
 
 def _unfit_options(kind: str, component: Component, place: list[str]) -> Iterator[str]:
     try:
         components.options(kind, component.name, component.options)
     except ValidationError as error:
-        lines = explanation(error, component.options, lambda path: place + path)
-        yield lines.removeprefix("params.yaml: ")
+        yield _unfit(error, component.options, place)
+
+
+def _unfit(error: ValidationError, content: dict[str, Any], place: list[str]) -> str:
+    return explanation(error, content, lambda path: place + path).removeprefix("params.yaml: ")
 
 
 def _fits(params: Params) -> Iterator[str]:
@@ -104,7 +147,17 @@ def _fits(params: Params) -> Iterator[str]:
                 f"'{experiment.model.name}', which takes multiples of {multiple} (nearest: {near})"
             )
         yield from _encoder(params, name, experiment)
-        yield from _class_weights(name, experiment, label_table(params, experiment.prepared))
+    for place, trained in _trained(params):
+        yield from _class_weights(place, trained, label_table(params, trained.prepared))
+
+
+def _members(params: Params) -> Iterator[str]:
+    for name, combined in params.combined.items():
+        if components.find("models", combined.model.name).LIBRARY != "members":
+            yield f"combined.{name}.model.name: '{combined.model.name}' takes no members: move it to `experiments:`"
+        elif (combined.model.options.get("mode", "average") == "average") != (combined.epochs == 0):
+            expected = "expected 0 for mode average, which trains nothing, and more for mode joint"
+            yield f"combined.{name}.epochs: found {combined.epochs}, {expected}"
 
 
 def _encoder(params: Params, name: str, experiment: Experiment) -> Iterator[str]:
@@ -117,18 +170,19 @@ def _encoder(params: Params, name: str, experiment: Experiment) -> Iterator[str]
         )
 
 
-def _class_weights(name: str, experiment: Experiment, table: LabelTable) -> Iterator[str]:
-    for class_name in experiment.loss.options.get("class_weights") or {}:
+def _class_weights(place: str, trained: Trained, table: LabelTable) -> Iterator[str]:
+    by_name = trained.class_weights if isinstance(trained.class_weights, dict) else {}
+    for class_name in by_name:
         if class_name not in table.class_names:
             yield (
-                f"experiments.{name}.loss.class_weights: label table '{table.name}' has no class "
+                f"{place}.class_weights: label table '{table.name}' has no class "
                 f"'{class_name}'{did_you_mean(class_name, table.class_names)}"
             )
 
 
 def _floors(params: Params) -> Iterator[str]:
     for name, gate in params.gates.items():
-        table = label_table(params, params.experiments[gate.experiment].prepared)
+        table = label_table(params, params.trained[gate.experiment].prepared)
         for metric in gate.floors:
             if problem := _unknown_metric(metric, table, gate):
                 yield f"gates.{name}.floors.{metric}: {problem}"

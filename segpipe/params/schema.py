@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -58,7 +60,16 @@ class Component(BaseModel):
 
 
 class KaggleSource(Settings):
+    """`dataset` is `owner/name`, where the dataset's own file does not say it."""
+
     kind: Literal["kaggle"]
+    dataset: Annotated[str, Field(pattern=r"^[\w-]+/[\w.-]+$")] | None = None
+
+
+class CityscapesSource(Settings):
+    """The official download, with the user's own account."""
+
+    kind: Literal["cityscapes"]
 
 
 class FolderSource(Settings):
@@ -75,7 +86,10 @@ class FabricatedSource(Settings):
 
 
 class OfficialSplit(Settings):
+    """As published. With `held_out`, so much of the official train becomes val, and the official val becomes test."""
+
     kind: Literal["official"]
+    held_out: Share | None = None
 
 
 class SharesSplit(Settings):
@@ -86,7 +100,7 @@ class SharesSplit(Settings):
     val: PositiveInt | Share
 
 
-Source = Annotated[KaggleSource | FolderSource | FabricatedSource, Field(discriminator="kind")]
+Source = Annotated[KaggleSource | CityscapesSource | FolderSource | FabricatedSource, Field(discriminator="kind")]
 Split = Annotated[OfficialSplit | SharesSplit, Field(discriminator="kind")]
 
 
@@ -94,8 +108,12 @@ class Dataset(Settings):
     name: str
     source: Source
     views: Annotated[tuple[str, ...], Field(min_length=1)]
+    layout: dict[str, Any] = {}
+    """Where images and masks lie and what masks mean, for a dataset that its file cannot know: `folder`."""
     split: Split
     seed: NonNegativeInt = 0
+    parts: dict[str, str] = {}
+    """For `resolve` to fill: the hash of each file that the dataset's own file leans on."""
 
 
 class Prepared(Settings):
@@ -126,9 +144,17 @@ class PretrainedWeights(Settings):
     kind: Literal["pretrained"]
 
 
+class AllowedKeys(Settings):
+    """Patterns of keys by which a file may differ from its encoder, such as `decoder.*`; what is missing is random."""
+
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+
+
 class FileWeights(Settings):
     kind: Literal["file"]
     path: str
+    allow: AllowedKeys = AllowedKeys()
 
 
 class RandomWeights(Settings):
@@ -179,21 +205,54 @@ class CosineSchedule(Settings):
 Schedule = Annotated[ConstantSchedule | PlateauSchedule | CosineSchedule, Field(discriminator="kind")]
 
 
-class Experiment(Settings):
+ClassWeights = Annotated[
+    Annotated[Literal["none", "inverse", "median_frequency", "effective_number"], Tag("rule")]
+    | Annotated[dict[str, PositiveFloat], Tag("names")],
+    Discriminator(lambda value: "names" if isinstance(value, dict) else "rule"),
+]
+
+
+class Trained(Settings):
+    """What every training is told."""
+
     description: str = ""
     prepared: Name
     augmented: Name
-    weights: Name
     model: Component
     loss: Component
-    recipe: Literal["none", "flips"] = "none"
+    class_weights: ClassWeights = "none"
+    """By a rule, from the train split's statistics, or by class name, 1 for those not named."""
+    recipe: Literal["none", "flips", "s1", "street", "heavy"] = "none"
+    sampler: Literal["every_image", "rare_classes"] = "every_image"
     optimizer: Optimizer
     schedule: Schedule = ConstantSchedule()
-    epochs: PositiveInt
+    epochs: NonNegativeInt
     batch: PositiveInt
     checkpoint: Literal["best", "last"] = "best"
     split: Literal["val", "test"] = "test"
     seed: NonNegativeInt = 0
+    parts: dict[str, str] = {}
+    """For `resolve` to fill: the hash of each file that its model and its loss are made of, beside their own."""
+
+
+class Experiment(Trained):
+    """A model over an encoder's weights."""
+
+    weights: Name
+    epochs: PositiveInt
+
+
+class Members(Settings):
+    first: Name
+    second: Name
+
+
+class Combined(Trained):
+    """A model over two trained experiments of the same prepared set; without epochs, only their weights are fitted."""
+
+    members: Members
+    optimizer: Optimizer = Optimizer(lr=1e-4)
+    epochs: NonNegativeInt = 0
 
 
 # Promotion and the machine
@@ -225,4 +284,10 @@ class Params(Settings):
     augmented: dict[Name, Augmented]
     weights: dict[Name, Weights]
     experiments: dict[Name, Experiment]
+    combined: dict[Name, Combined] = {}
     gates: dict[Name, Gate] = {}
+
+    @property
+    def trained(self) -> dict[str, Experiment | Combined]:
+        """Everything that is trained, evaluated and compared, by name."""
+        return {**self.experiments, **self.combined}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe import artifacts, lineage, params, tracking
-from segpipe.checkpoints import MODEL_FILE
+from segpipe.checkpoints import MODEL_FILE, origin_of
 from segpipe.inference import predict
 from segpipe.params import Gate
 from segpipe.promotion.evidence import Champion, Metrics, read_champions, read_counts
@@ -59,8 +59,8 @@ def _new_version(name: str, gate: Gate, metrics: dict[str, Any]) -> str:
     }
     config_file = artifacts.working("registering") / name / "config.json"
     artifacts.write_json(config_file, config)
-    encoder = artifacts.weights(experiment.weights)
-    files = {"config": config_file, "checkpoint": folder / MODEL_FILE, "encoder": encoder}
+    origin = origin_of(gate.experiment, experiment)
+    files = {"config": config_file, "checkpoint": folder / MODEL_FILE, "origin": origin}
     return tracking.register(name, run_id, SERVED_MODEL, files, _example(gate.experiment), _tags(metrics, run))
 
 

@@ -123,7 +123,8 @@ def gather() -> Evidence:
 def _experiment(path: Path) -> Experiment:
     name, params = path.stem, artifacts.read_json(path)
     checkpoint, evaluation = artifacts.checkpoint(name), artifacts.evaluation(name)
-    untrained = _first_missing(checkpoint, TRAINING_FILES, f"train@{name}")
+    stage = "combine" if "members" in params else "train"
+    untrained = _first_missing(checkpoint, TRAINING_FILES, f"{stage}@{name}")
     if untrained:
         untrained = _first_missing_input(params) or untrained
     unevaluated = _first_missing(evaluation, EVALUATION_FILES, f"evaluate@{name}")
@@ -139,12 +140,17 @@ def _experiment(path: Path) -> Experiment:
 
 def _first_missing_input(params: dict[str, Any]) -> str:
     """Where the way to a training breaks off, from its dataset on; empty when all that it needs is there."""
-    prepared, augmented, weights = params["prepared"], params["augmented"], params["weights"]
+    prepared, augmented = params["prepared"], params["augmented"]
     steps = [
         (artifacts.prepared(prepared), "manifest.json", f"preprocess@{prepared}"),
         (artifacts.augmented(augmented), "manifest.json", f"augment@{augmented}"),
-        (artifacts.weights(weights).parent, artifacts.weights(weights).name, f"fetch@{weights}"),
     ]
+    if "members" in params:
+        members = params["members"].values()
+        steps += [(artifacts.checkpoint(member), "run.json", f"train@{member}") for member in members]
+    else:
+        weights = artifacts.weights(params["weights"])
+        steps.append((weights.parent, weights.name, f"fetch@{params['weights']}"))
     block = artifacts.resolved("prepared", prepared)
     if block.exists() and not (artifacts.prepared(prepared) / "manifest.json").exists():
         dataset = artifacts.read_json(block)["dataset"]

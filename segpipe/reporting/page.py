@@ -92,6 +92,7 @@ def standing(experiment: Experiment) -> list[Column]:
     rate = mean(known) if known else None
     return [
         Column("ceiling", metrics["resolution_ceiling"], score(metrics["resolution_ceiling"])),
+        Column("colour alone", metrics["colour_alone"], score(metrics["colour_alone"])),
         Column("pixel accuracy", metrics["pixel_accuracy"], score(metrics["pixel_accuracy"])),
         Column("mPA", metrics["mpa"], score(metrics["mpa"])),
         Column("Dice", metrics["mean_dice"], score(metrics["mean_dice"])),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from segpipe import artifacts, components, params, tracking
+from segpipe import artifacts, losses, params, tracking
 from segpipe.checkpoints import (
+    MEMBERS_FILE,
     MODEL_FILE,
     Progress,
     ResumeFile,
@@ -17,10 +20,12 @@ from segpipe.checkpoints import (
     save_model,
     under_prefix,
     with_prefix,
+    write_members,
 )
 from segpipe.devices import machine
 from segpipe.loading import Batch, Samples, in_order, num_batches, shuffled, training_samples
-from segpipe.params import Experiment
+from segpipe.params import Combined, Experiment
+from segpipe.preparation.statistics import class_weights
 from segpipe.terminal import duration, progress, say
 from segpipe.training import optimizers
 from segpipe.training.record import fingerprint, record
@@ -30,7 +35,10 @@ from segpipe.training.tally import Stopwatch, Tally
 
 def train(name: str) -> None:
     """data/checkpoints/<name>, whatever it takes: anew, or on from where a killed run stopped."""
-    training = Training(name, params.experiment(name))
+    from segpipe.training.averaging import Averaging
+
+    settings = params.experiment(name)
+    training = (Training if settings.epochs else Averaging)(name, settings)
     with training.resume.held():
         training.run()
 
@@ -38,7 +46,7 @@ def train(name: str) -> None:
 class Training:
     """Everything that one experiment's training holds in memory."""
 
-    def __init__(self, name: str, settings: Experiment) -> None:
+    def __init__(self, name: str, settings: Experiment | Combined) -> None:
         self.name, self.settings = name, settings
         self.machine = machine(params.hardware())
         prepared, augmented = artifacts.prepared(settings.prepared), artifacts.augmented(settings.augmented)
@@ -48,14 +56,21 @@ class Training:
         self.resume = ResumeFile(name, fingerprint(self.record))
 
         device = self.machine.device
-        model = build_model(settings.model, len(self.classes), artifacts.weights(settings.weights), settings.seed)
-        self.model = model.on(device)
-        options = components.options("losses", settings.loss.name, settings.loss.options)
-        self.loss = components.find("losses", settings.loss.name).build(options, self.classes).to(device)
-        self.optimizer = optimizers.build(settings.optimizer, self.model)
+        self.origin = self._origin()
+        self.model = build_model(settings.model, len(self.classes), self.origin, settings.seed).on(device)
+        self.loss = losses.built(settings.loss, class_weights(settings.class_weights, prepared)).to(device)
+        self.optimizer = optimizers.build(settings.optimizer, self.model.parameter_groups())
         self.history: list[dict[str, Any]] = []
         self.timing: list[dict[str, Any]] = []
         self.best: dict[str, torch.Tensor] = {}
+
+    def _origin(self) -> Path:
+        """The file that the model is built from; that of a combined model is made first."""
+        if isinstance(self.settings, Experiment):
+            return artifacts.weights(self.settings.weights)
+        path = artifacts.working("members") / f"{self.name}.safetensors"
+        write_members(path, self.settings.members, len(self.classes))
+        return path
 
     def run(self) -> None:
         run_id = self._restore()
@@ -80,7 +95,7 @@ class Training:
         torch.manual_seed(self.settings.seed * 1_000_003 + epoch)
         trained, waiting = self._pass_over_training(epoch)
         trained_seconds = time.perf_counter() - began
-        validated = self._pass_over_validation(epoch)
+        validated = self._pass_without_steps("val", self.val_samples, epoch)
         self.history.append({"epoch": epoch, "lr": lr, **trained, **validated})
         speed = len(self.train_samples) / trained_seconds
         seconds, share = time.perf_counter() - began, waiting / trained_seconds
@@ -92,7 +107,7 @@ class Training:
     def _pass_over_training(self, epoch: int) -> tuple[dict[str, float], float]:
         self.model.train()
         settings = self.settings
-        batches = shuffled(self.train_samples, settings.batch, settings.recipe, settings.seed, epoch)
+        batches = shuffled(self.train_samples, settings.batch, settings.recipe, settings.sampler, settings.seed, epoch)
         tally = Tally("train", self.classes)
         label = f"{self.name} {epoch}/{settings.epochs}"
         steps = progress(batches, label, num_batches(self.train_samples, settings.batch))
@@ -101,27 +116,27 @@ class Training:
             on_device = batch.to(self.machine.device)
             with self.machine.autocast():
                 logits = self.model(on_device.images)
-            terms = self.loss(logits, on_device.masks)
+            terms = self.loss(logits, self.model.truth(on_device.masks))
             total = sum(terms.values())
             self._refuse_bad_number(terms, epoch, number, batch)
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
             self.optimizer.step()
-            tally.add(terms, logits, batch)
+            tally.add(terms, logits, self.model.truth(batch.masks), batch.names)
         return tally.row(with_terms=True), waiting.seconds
 
     @torch.inference_mode()
-    def _pass_over_validation(self, epoch: int) -> dict[str, float]:
+    def _pass_without_steps(self, split: str, samples: Samples, epoch: int) -> dict[str, float]:
         self.model.eval()
-        tally = Tally("val", self.classes)
-        for number, batch in enumerate(in_order(self.val_samples, self.settings.batch), 1):
+        tally = Tally(split, self.classes)
+        for number, batch in enumerate(in_order(samples, self.settings.batch), 1):
             on_device = batch.to(self.machine.device)
             with self.machine.autocast():
                 logits = self.model(on_device.images)
-            terms = self.loss(logits, on_device.masks)
+            terms = self.loss(logits, self.model.truth(on_device.masks))
             self._refuse_bad_number(terms, epoch, number, batch)
-            tally.add(terms, logits, batch)
-        return tally.row(with_terms=False)
+            tally.add(terms, logits, self.model.truth(batch.masks), batch.names)
+        return tally.row(with_terms=split == "train")
 
     def _refuse_bad_number(self, terms: dict[str, torch.Tensor], epoch: int, number: int, batch: Batch) -> None:
         if all(torch.isfinite(value) for value in terms.values()):
@@ -170,10 +185,20 @@ class Training:
             save_model(self.best, partial / MODEL_FILE, self.name)
             artifacts.write_rows(partial / "history.csv", self.history, self.history[0])
             artifacts.write_rows(partial / "timing.csv", self.timing, self.timing[0])
-            selected_on = {"checkpoint": "val"} if self.settings.checkpoint == "best" else {}
+            self._export_more(partial)
             where = {"run_id": run.id, "experiment_id": run.experiment_id}
-            facts = {"best_epoch": self.best_epoch, "selected_on": selected_on, "tracking": where}
+            facts = {"best_epoch": self.best_epoch, "selected_on": self.selected_on, "tracking": where}
             artifacts.write_json(partial / "run.json", {**self.record, **facts})
+
+    @property
+    def selected_on(self) -> dict[str, str]:
+        """What was chosen by looking at scores, and on which split."""
+        return {"checkpoint": "val"} if self.settings.checkpoint == "best" else {}
+
+    def _export_more(self, folder: Path) -> None:
+        """A combined model keeps its members: whoever evaluates or serves it needs nothing else."""
+        if isinstance(self.settings, Combined):
+            shutil.copyfile(self.origin, folder / MEMBERS_FILE)
 
     def _say(self, epoch: int) -> None:
         row, timing = self.history[-1], self.timing[-1]

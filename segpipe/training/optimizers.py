@@ -16,18 +16,19 @@ CLASSES: dict[str, type[torch.optim.Optimizer]] = {
 }
 
 
-def build(settings: Settings, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of everything that is not frozen."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def build(settings: Settings, groups: list[tuple[float, list[nn.Parameter]]]) -> torch.optim.Optimizer:
+    """The optimizer of these parameters, by the factor that their learning rate takes."""
+    with_factors = [{"params": group, "lr_factor": factor} for factor, group in groups if group]
     shared: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": True}
     if settings.name == "sgd":
         shared["momentum"] = 0.9
-    return CLASSES[settings.name](trainable, **shared)
+    return CLASSES[settings.name](with_factors, **shared)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """This rate, times its factor, for each group."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["lr_factor"]
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

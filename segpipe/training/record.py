@@ -7,16 +7,14 @@ import json
 from typing import Any
 
 from segpipe import artifacts, lineage, params
-from segpipe.checkpoints import encoder_facts
+from segpipe.checkpoints import MODEL_FILE, encoder_facts
 from segpipe.devices import Machine
-from segpipe.params import Experiment
+from segpipe.params import Combined, Experiment
 
 
-def record(name: str, settings: Experiment, classes: list[str], machine: Machine) -> dict[str, Any]:
+def record(name: str, settings: Experiment | Combined, classes: list[str], machine: Machine) -> dict[str, Any]:
     """Everything that is known of a training before its first step."""
     prepared, augmented = artifacts.prepared(settings.prepared), artifacts.augmented(settings.augmented)
-    encoder = artifacts.weights(settings.weights)
-    facts = encoder_facts(encoder)
     return {
         "experiment": name,
         "description": params.description(name),
@@ -28,15 +26,30 @@ def record(name: str, settings: Experiment, classes: list[str], machine: Machine
                 "prepared": artifacts.read_json(prepared / "manifest.json")["content"],
                 "augmented": artifacts.read_json(augmented / "manifest.json")["content"],
             },
-            "weights": {
-                "name": settings.weights,
-                "sha256": lineage.file_hash(encoder),
-                "origin": facts["origin"],
-                "label": facts["label"],
-            },
+            "weights": _encoder(settings) if isinstance(settings, Experiment) else _members(settings),
             "environment": lineage.environment(),
         },
         "machine": machine.described(),
+    }
+
+
+def _encoder(settings: Experiment) -> dict[str, str]:
+    path = artifacts.weights(settings.weights)
+    facts = encoder_facts(path)
+    said = {key: facts[key] for key in ("origin", "label")}
+    return {"name": settings.weights, "sha256": lineage.file_hash(path), **said}
+
+
+def _members(settings: Combined) -> dict[str, str]:
+    """Two checkpoints stand where else an encoder does."""
+    names = (settings.members.first, settings.members.second)
+    hashes = [lineage.file_hash(artifacts.checkpoint(name) / MODEL_FILE) for name in names]
+    behind = [artifacts.read_json(artifacts.checkpoint(name) / "run.json")["lineage"]["weights"] for name in names]
+    return {
+        "name": " + ".join(names),
+        "sha256": hashlib.sha256(" ".join(hashes).encode()).hexdigest(),
+        "origin": f"the trained {' and '.join(names)}",
+        "label": next((weights["label"] for weights in behind if weights["label"]), ""),
     }
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from segpipe.confusion import confusion_matrix
-from segpipe.loading import Batch
 from segpipe.metrics import overlap
 
 
@@ -23,13 +22,13 @@ class Tally:
         self._terms: dict[str, float] = {}
         self._confusion = np.zeros((len(classes), len(classes)), np.int64)
 
-    def add(self, terms: dict[str, torch.Tensor], logits: torch.Tensor, batch: Batch) -> None:
-        self._images += len(batch.names)
+    def add(self, terms: dict[str, torch.Tensor], logits: torch.Tensor, truth: torch.Tensor, names: list[str]) -> None:
+        self._images += len(names)
         for term, value in terms.items():
-            self._terms[term] = self._terms.get(term, 0.0) + value.item() * len(batch.names)
+            self._terms[term] = self._terms.get(term, 0.0) + value.item() * len(names)
         predicted = logits.detach().argmax(1).to(torch.uint8).cpu().numpy()
-        source = ", ".join(batch.names)
-        self._confusion += confusion_matrix(batch.masks.numpy(), predicted, len(self._confusion), source)
+        source = ", ".join(names)
+        self._confusion += confusion_matrix(truth.numpy(), predicted, len(self._confusion), source)
 
     def row(self, with_terms: bool) -> dict[str, float]:
         terms = {term: value / self._images for term, value in self._terms.items()}

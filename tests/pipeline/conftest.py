@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,8 +50,26 @@ class Clone:
         path.write_text(text.replace(old, new))
 
 
+KEPT = {"drone", "drone_binary", "drone_5", "drone_binary_0", "drone_binary_500", "drone_5_500", "resnet34_imagenet"}
+KEPT |= {"unet_drone_binary", "unet_drone_binary_plain", "unet_drone_5"}
+
+
+def of_the_drone_set(params: str) -> str:
+    """params.yaml without the other datasets and what stands on them: `.ci/run` has the whole demo run already."""
+    kept, kind, is_wanted = [], "", True
+    for line in params.splitlines(keepends=True):
+        if block := re.match(r"  (\w+):\n", line):
+            is_wanted = kind in ("hardware", "gates") or block[1] in KEPT
+        elif kind_line := re.match(r"(\w+):", line):
+            kind, is_wanted = kind_line[1], True
+            line = "combined: {}\n" if kind == "combined" else line
+        if is_wanted:
+            kept.append(line)
+    return "".join(kept)
+
+
 def clone(folder: Path) -> Clone:
-    """The files that git tracks or would track, in a repository of their own."""
+    """The files that git tracks or would track, in a repository of their own, with the drone set alone."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -59,6 +78,7 @@ def clone(folder: Path) -> Clone:
         if source.is_file() and name != "reports/champion.json":  # the last demo's: a clone starts without one
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
+    (folder / "params.yaml").write_text(of_the_drone_set((ROOT / "params.yaml").read_text()))
     commit_as = ("-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "as it stands")
     for command in (("init", "-q"), ("add", "-A"), commit_as):
         subprocess.run(["git", *command], cwd=folder, check=True)

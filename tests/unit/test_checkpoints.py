@@ -89,7 +89,7 @@ def test_the_encoder_of_the_model_holds_the_weights_of_the_file(encoder: Path) -
     model = build_model(Component.model_validate(UNET), 2, encoder, 0).state_dict()
     given = load_file(encoder)
     assert given
-    assert all(torch.equal(model[f"network.encoder.{key}"], value) for key, value in given.items())
+    assert all(torch.equal(model[f"backbone.{key}"], value) for key, value in given.items())
 
 
 def test_only_what_training_changes_is_saved() -> None:

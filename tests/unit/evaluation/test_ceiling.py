@@ -102,3 +102,50 @@ def test_sizes_that_are_no_multiple_of_the_stride_keep_their_size() -> None:
     predicted = perfect_prediction(model(Coarse), torch.from_numpy(truth), 2)
     assert predicted.shape == (1, 18, 19)
     assert predicted.dtype == torch.uint8
+
+
+class Finer(SegmentationModel):
+    """Stands for a model whose cells and pixels do not divide each other."""
+
+    def __init__(self, grid: tuple[int, int]) -> None:
+        super().__init__((0.5,) * 3, (0.5,) * 3)
+        self.grid = grid
+
+    def cell_grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        return self.grid
+
+    def readout(self, cell_logits: Tensor, size: tuple[int, int]) -> Tensor:
+        return cell_logits
+
+
+def covered(cells: int, pixels: int) -> np.ndarray:
+    """Which share of each cell each pixel covers: [cells, pixels]."""
+    shares = np.zeros((cells, pixels))
+    for cell, pixel in np.ndindex(cells, pixels):
+        begin, end = cell * pixels / cells, (cell + 1) * pixels / cells
+        shares[cell, pixel] = max(0.0, min(end, pixel + 1) - max(begin, pixel)) * cells / pixels
+    return shares
+
+
+@pytest.mark.parametrize("grid", [(8, 16), (24, 32), (32, 24), (7, 9), (1, 64)])
+def test_a_cell_holds_the_class_that_covers_most_of_it(grid: tuple[int, int]) -> None:
+    truth = masks(5)
+    perfect = perfect_prediction(Finer(grid), torch.from_numpy(truth), 5).numpy()
+    one_hot = (truth[:, None] == np.arange(5)[:, None, None]).astype(float)
+    shares = covered(grid[0], 24) @ one_hot @ covered(grid[1], 32).T
+    assert perfect.shape == (3, *grid)
+    assert np.array_equal(perfect, np.argmax(np.round(shares, 9), 1))  # ties go to the lower class
+
+
+def test_half_and_half_is_a_tie_whatever_the_number_of_parts() -> None:
+    """Ties go to the lower class, in cells of 14 by 14 pixels as in cells of 2 by 2, whichever half it has."""
+    for side in (2, 6, 10, 14, 22):
+        truth = torch.zeros(2, side, side, dtype=torch.uint8)
+        truth[0, : side // 2] = truth[1, :, side // 2 :] = 1
+        assert perfect_prediction(Finer((1, 1)), truth, 2).flatten().tolist() == [0, 0]
+
+
+def test_ignored_pixels_belong_to_no_class() -> None:
+    truth = torch.full((1, 4, 4), 255, dtype=torch.uint8)
+    truth[0, 0, 0] = 1
+    assert set(perfect_prediction(model(Coarse), truth, 3).flatten().tolist()) == {1}

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score  # type: ignore[import-untyped,unused-ignore]
 
 from segpipe import artifacts, params, tracking
-from segpipe.checkpoints import build_model, load_model
+from segpipe.checkpoints import build_model, load_model, origin_of
 from segpipe.evaluation.scoring import evaluate
 from segpipe.preparation.manifest import PackedSplit
 from tests.unit.training import tiny_project
@@ -44,7 +44,7 @@ def packed() -> PackedSplit:
 def predictions() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Truth and prediction by image, one image at a time, straight from the checkpoint."""
     settings, split = params.experiment(NAME), packed()
-    model = build_model(settings.model, len(CLASSES), artifacts.weights(settings.weights), settings.seed)
+    model = build_model(settings.model, len(CLASSES), origin_of(NAME, settings), settings.seed)
     load_model(model, artifacts.checkpoint(NAME) / "model.safetensors")
     model.to(memory_format=torch.channels_last)
     found = {}
@@ -168,8 +168,8 @@ def test_the_panels_show_input_truth_and_prediction(trained: Path) -> None:
 def test_the_cost_is_counted_on_the_model_itself(trained: Path) -> None:
     evaluate(NAME)
     cost, settings = artifacts.read_json(written("cost.json")), params.experiment(NAME)
-    model = build_model(settings.model, 2, artifacts.weights(settings.weights), 0)
-    encoder = sum(p.numel() for p in model.get_submodule("network.encoder").parameters())
+    model = build_model(settings.model, 2, origin_of(NAME, settings), 0)
+    encoder = sum(p.numel() for p in model.get_submodule("backbone").parameters())
     assert cost["parameters"] == sum(p.numel() for p in model.parameters())
     assert cost["trainable_parameters"] == cost["parameters"] - encoder
     assert cost["checkpoint_bytes"] == (artifacts.checkpoint(NAME) / "model.safetensors").stat().st_size

@@ -22,6 +22,7 @@ KEPT = {
     "augmented": ["drone_binary_0", "drone_binary_500", "drone_5_500"],
     "weights": ["resnet34_imagenet"],
     "experiments": ["unet_drone_binary", "unet_drone_5"],
+    "combined": [],
     "gates": ["drone_binary"],
 }
 """The blocks that the tests name; others come and go in params.yaml."""
@@ -34,6 +35,14 @@ PINNED: dict[str, Any] = {
         "split": {"test": 30},
     },
     "augmented/drone_5_500/demo": {"copies": 60},
+    "combined/pair": {
+        "prepared": "drone_binary",
+        "augmented": "drone_binary_500",
+        "members": {"first": "unet_drone_binary", "second": "unet_drone_binary"},
+        "model": {"name": "uformer"},
+        "loss": {"name": "tversky"},
+        "batch": 8,
+    },
     "gates/drone_binary": {"experiment": "unet_drone_binary", "floors": {"miou": 0.7, "per_class.*.iou": 0.5}},
 }
 """Values that the tests count on and that somebody may tune."""

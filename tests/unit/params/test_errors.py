@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "a kind that does not exist": (
         "datasets/drone/demo/source/kind",
         "kagle",
-        "datasets.drone.demo.source: found 'kagle', expected one of kaggle, folder, fabricated "
+        "datasets.drone.demo.source: found 'kagle', expected one of kaggle, cityscapes, folder, fabricated "
         "(did you mean 'kaggle'?)",
     ),
     "no kind": ("datasets/drone/source", {}, "datasets.drone.source: found {}, expected a mapping with a `kind`"),
@@ -83,7 +83,7 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     ),
     "one value among an option's many": (
         f"{BINARY}/model/decoder_channels",
-        [256, -1],
+        [256, -1, 64, 32, 16],
         f"{PATH}.model.decoder_channels.1: found -1, expected greater than 0",
     ),
     "a loss option misspelt": (

@@ -77,23 +77,21 @@ def test_a_size_that_the_model_cannot_take_gets_the_nearest_that_it_can(
 
 
 def test_class_weights_of_unknown_classes_are_refused(edit: Edit) -> None:
-    loss = {"name": "cross_entropy", "class_weights": {"landing-zone": 2.0, "obstacles": 1.0}}
-    assert complaint(edit, {f"{BINARY}/loss": loss}) == (
-        f"{PATH}.loss.class_weights: label table 'drone_binary' has no class 'landing-zone' "
-        "(did you mean 'landing-zones'?)"
+    weights = {"landing-zone": 2.0, "obstacles": 1.0}
+    assert complaint(edit, {f"{BINARY}/class_weights": weights}) == (
+        f"{PATH}.class_weights: label table 'drone_binary' has no class 'landing-zone' (did you mean 'landing-zones'?)"
     )
 
 
 def test_a_class_weight_below_zero_is_named_by_its_class(edit: Edit) -> None:
-    loss = {"name": "cross_entropy", "class_weights": {"landing-zones": -2.0}}
-    line = f"{PATH}.loss.class_weights.landing-zones: found -2.0, expected greater than 0"
-    assert complaint(edit, {f"{BINARY}/loss": loss}) == line
+    line = f"{PATH}.class_weights.landing-zones: found -2.0, expected greater than 0"
+    assert complaint(edit, {f"{BINARY}/class_weights": {"landing-zones": -2.0}}) == line
 
 
 def test_class_weights_of_known_classes_are_taken(edit: Edit) -> None:
-    edit({f"{BINARY}/loss": {"name": "cross_entropy", "class_weights": {"landing-zones": 2}}})
+    edit({f"{BINARY}/class_weights": {"landing-zones": 2}})
     block = params.resolve(params.load())["experiments"]["unet_drone_binary"]
-    assert block["loss"] == {"name": "cross_entropy", "class_weights": {"landing-zones": 2.0}}
+    assert block["class_weights"] == {"landing-zones": 2.0}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import segpipe
 from segpipe import artifacts, params
 from segpipe.datasets.drone import VIEWS
 from tests.unit.params.conftest import BINARY, ROOT, Edit
@@ -28,9 +30,11 @@ def test_an_experiment_resolves_with_every_default_filled_in(edit: Edit) -> None
         "prepared": "drone_binary",
         "augmented": "drone_binary_500",
         "weights": "resnet34_imagenet",
-        "model": {"name": "unet", "frozen": True, "decoder_channels": [256, 128, 64, 32, 16]},
+        "model": {"name": "unet", "frozen": True, "decoder_channels": [256, 128, 64, 32, 16], "separable": "none"},
         "loss": {"name": "tversky", "alpha": 0.5, "beta": 0.5},
+        "class_weights": "none",
         "recipe": "none",
+        "sampler": "every_image",
         "optimizer": {"name": "adam", "lr": 0.001, "weight_decay": 0.0},
         "schedule": {"kind": "plateau", "factor": 0.1, "patience": 3},
         "epochs": 30,
@@ -49,8 +53,10 @@ def test_a_dataset_and_its_copies_resolve_to_the_demo_in_the_demo(edit: Edit) ->
         "name": "drone",
         "source": {"kind": "fabricated", "images": 120, "size": [192, 256]},
         "views": ["drone_binary", "drone_5"],
+        "layout": {},
         "split": {"kind": "shares", "test": 30, "val": 0.2},
         "seed": 7,
+        "parts": blocks["datasets"]["drone"]["parts"],
     }
     assert blocks["augmented"]["drone_5_500"] == {"prepared": "drone_5", "copies": 60, "seed": 7}
 
@@ -71,6 +77,7 @@ def test_a_prepared_set_carries_the_label_table_of_its_view(edit: Edit) -> None:
             {"name": label.name, "color": list(label.color), "raw_ids": list(label.raw_ids)}
             for label in VIEWS["drone_5"].classes
         ],
+        "encoding": {"channel": None, "colors": []},
     }
 
 
@@ -232,3 +239,19 @@ def test_the_command_line_shows_what_an_experiment_resolves_to(edit: Edit) -> No
     shown = YAML(typ="safe", pure=True).load(done.stdout)
     expected = params.everything_behind("unet_drone_5", params.resolve(params.load(profile="full")))
     assert shown == json.loads(json.dumps(expected))
+
+
+def test_a_sum_of_losses_resolves_to_the_hashes_of_the_files_that_it_is_made_of(edit: Edit) -> None:
+    terms = [{"name": "dice"}, {"name": "focal", "weight": 0.5}]
+    edit({f"{BINARY}/loss": {"name": "weighted_sum", "terms": terms}})
+    folder = Path(segpipe.__file__).parent / "losses"
+    parts = resolved()["experiments"]["unet_drone_binary"]["parts"]
+    for name in ("dice", "focal"):
+        assert parts[f"losses/{name}.py"] == hashlib.sha256((folder / f"{name}.py").read_bytes()).hexdigest()
+
+
+def test_a_dataset_resolves_to_the_hashes_of_the_files_that_its_own_imports(edit: Edit) -> None:
+    layout = {"images": "images/*.png", "masks": "masks/*.png", "threshold": 127}
+    mine = {"name": "folder", "source": {"kind": "folder", "path": "x"}, "views": ["binary"], "layout": layout}
+    edit({"datasets/mine": {**mine, "split": {"kind": "shares", "test": 0.2, "val": 0.2}}})
+    assert resolved()["datasets"]["mine"]["parts"].keys() == {"datasets/_layout.py"}

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from segpipe import artifacts, params, tracking
-from segpipe.checkpoints import build_model, load_model, save_model
+from segpipe.checkpoints import build_model, load_model, origin_of, save_model
 from segpipe.evaluation.scoring import evaluate
 from segpipe.inference.predict import predict
 from segpipe.promotion.register import register_all
@@ -64,7 +64,7 @@ def spoil_checkpoint() -> None:
     """Swap the two classes in the last layer: every prediction is turned into its opposite."""
     path = artifacts.checkpoint(NAME) / "model.safetensors"
     tensors = load_file(path)
-    for key in [key for key in tensors if key.startswith("network.segmentation_head")]:
+    for key in [key for key in tensors if key.startswith("classifier")]:
         tensors[key] = tensors[key].flip(0).contiguous()
     save_model(tensors, path, NAME)
 
@@ -153,7 +153,7 @@ def test_the_champion_served_elsewhere_gives_the_masks_of_predict(evaluated: Pat
     assert not Path(code).is_relative_to(tiny_project.ROOT), "the model must bring its own code"
 
     settings = params.experiment(NAME)
-    model = build_model(settings.model, 2, artifacts.weights(settings.weights), settings.seed)
+    model = build_model(settings.model, 2, origin_of(NAME, settings), settings.seed)
     load_model(model, artifacts.checkpoint(NAME) / "model.safetensors")
     for image, mask in zip(images, masks, strict=True):
         found = np.asarray(Image.open(io.BytesIO(base64.b64decode(mask))))

@@ -220,6 +220,7 @@ class Project:
             "images": images,
             "loss": 0.25,
             "resolution_ceiling": 0.975,
+            "colour_alone": 0.31,
             "data": sha256(prepared),
             "checkpoint": sha256(name),
         }

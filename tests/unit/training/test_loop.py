@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from segpipe import artifacts, params, tracking
-from segpipe.checkpoints import Progress, encoder_facts
+from segpipe.checkpoints import Progress, encoder_facts, origin_of
 from segpipe.layers import tensor_files
 from segpipe.training.loop import Training, train
 from tests.unit.training import tiny_project
@@ -62,7 +62,7 @@ def test_the_record_names_commit_data_weights_and_run(project: Path) -> None:
     run = artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")
     settings = params.experiment(NAME)
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    encoder = artifacts.weights(settings.weights)
+    encoder = origin_of(NAME, settings)
     manifests = {
         "prepared": artifacts.prepared(settings.prepared) / "manifest.json",
         "augmented": artifacts.augmented(settings.augmented) / "manifest.json",
@@ -158,7 +158,7 @@ def test_a_bad_number_stops_with_its_batch_and_keeps_the_state(project: Path) ->
     training = Training(NAME, settings)
     done = training.resume.read()
     assert done is not None
-    poisoned = {**done.tensors, "model.network.segmentation_head.0.bias": torch.tensor([float("nan"), 0.0])}
+    poisoned = {**done.tensors, "model.classifier.0.bias": torch.tensor([float("nan"), 0.0])}
     with train_on.resume.held():
         train_on.resume.write(Progress(poisoned, done.values))
     (file,) = (project / ".segpipe" / "resume").glob("*/state.safetensors")
@@ -187,7 +187,7 @@ def test_a_last_batch_that_breaks_the_weights_stops_too(project: Path) -> None:
 
 
 def test_an_infinite_encoder_weight_stops_the_first_batch(project: Path) -> None:
-    path = artifacts.weights(params.experiment(NAME).weights)
+    path = origin_of(NAME, params.experiment(NAME))
     tensors = {key: value.clone() for key, value in load_file(path).items()}
     facts = encoder_facts(path)
     tensors["conv1.weight"][0, 0, 0, 0] = float("inf")

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from segpipe.loading import Batch
 from segpipe.training.tally import Stopwatch, Tally
 
 
-def batch(masks: list[list[list[int]]]) -> Batch:
-    truth = torch.tensor(masks, dtype=torch.uint8)
-    return Batch(
-        torch.zeros(len(masks), 3, *truth.shape[1:], dtype=torch.uint8),
-        truth,
-        [f"image {i}" for i in range(len(masks))],
-    )
+def truth(masks: list[list[list[int]]]) -> torch.Tensor:
+    return torch.tensor(masks, dtype=torch.uint8)
 
 
 def logits(masks: list[list[list[int]]]) -> torch.Tensor:
@@ -24,10 +18,9 @@ def logits(masks: list[list[list[int]]]) -> torch.Tensor:
 def test_losses_are_weighted_by_images_and_scores_come_from_one_confusion() -> None:
     tally = Tally("val", ["ground", "thing"])
     # Three images of loss 1, one of loss 5: (3 * 1 + 5) / 4 = 2, where a mean over batches would say 3.
-    tally.add(
-        {"dice": torch.tensor(1.0)}, logits([[[0, 0]], [[0, 1]], [[1, 1]]]), batch([[[0, 0]], [[0, 1]], [[0, 255]]])
-    )
-    tally.add({"dice": torch.tensor(5.0)}, logits([[[1, 0]]]), batch([[[1, 1]]]))
+    three, one = {"dice": torch.tensor(1.0)}, {"dice": torch.tensor(5.0)}
+    tally.add(three, logits([[[0, 0]], [[0, 1]], [[1, 1]]]), truth([[[0, 0]], [[0, 1]], [[0, 255]]]), ["a", "b", "c"])
+    tally.add(one, logits([[[1, 0]]]), truth([[[1, 1]]]), ["d"])
     # Truth/prediction pairs: 00 00 00 11 01 | 11 10 -> [[3, 1], [1, 2]]: IoU 3/5 and 2/4, recall 3/4 and 2/3.
     row = tally.row(with_terms=True)
     expected = {

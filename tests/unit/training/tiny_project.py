@@ -15,7 +15,7 @@ import pytest
 
 from segpipe import artifacts, params, tracking
 from segpipe.params.reading import read_yaml
-from segpipe.preparation import manifest, weights
+from segpipe.preparation import manifest, statistics, weights
 
 ROOT = Path(__file__).parents[3]
 NAME = "unet_drone_binary"
@@ -38,16 +38,21 @@ def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def pack(folder: Path, splits: dict[str, int], facts: dict[str, Any], seed: int = 0) -> None:
     """A packed set as docs/files.md describes it."""
     folder.mkdir(parents=True)
+    classes = [label["name"] for label in facts["labels"]["classes"]]
     rows: list[dict[str, Any]] = []
-    files = []
+    counted, files = [], []
     for split, count in splits.items():
         for shard in manifest.shards(split, count, SIZE):
             images, masks = shard.create(folder, SIZE)
             for row in range(count):
                 images[row], masks[row] = scene(seed + len(rows))
+                counted.append(statistics.class_pixels(masks[row], len(classes)))
                 rows.append({"split": split, "index": row, "name": f"{facts['name']}-{split}-{row}", "group": row})
             files.append(shard)
     artifacts.write_rows(folder / "samples.csv", rows, ["split", "index", "name", "group"])
+    table = statistics.write_class_pixels(folder, counted, len(classes))
+    if "parent" not in facts:
+        statistics.write_statistics(folder, classes, table[[row["split"] == "train" for row in rows]])
     manifest.write_manifest(folder, {"dataset": "drone", "fabricated": True, "size": list(SIZE), **facts}, files)
 
 
@@ -64,6 +69,7 @@ def write_params(**changes: Any) -> None:
     content["augmented"] = {experiment["augmented"]: content["augmented"][experiment["augmented"]]}
     library = {"library": "smp", "encoder": "resnet18", "source": {"kind": "random"}}
     content["weights"] = {experiment["weights"]: library}
+    content["combined"] = {}
     content["hardware"] = {"device": "cpu", "precision": "fp32"}
     content["gates"] = {"tiny": {"experiment": NAME, "floors": {"miou": 0.0}}}
     Path("params.yaml").write_text(json.dumps(content))
@@ -81,6 +87,7 @@ def build(encoder: str = "resnet18", splits: dict[str, int] = SPLITS, **changes:
     content = artifacts.read_json(artifacts.prepared(settings.prepared) / "manifest.json")["content"]
     made_from = {"parent": {"name": settings.prepared, "content": content}}
     pack(artifacts.augmented(settings.augmented), {"train": 4}, {"name": "copies", **facts, **made_from}, seed=100)
+    assert isinstance(settings, params.Experiment)
     weights.fetch(settings.weights, params.weights(settings.weights).model_copy(update={"encoder": encoder}))
     git = ["git", "-c", "user.name=segpipe", "-c", "user.email=segpipe@localhost", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
