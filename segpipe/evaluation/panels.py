@@ -36,7 +36,7 @@ def write_panels(
             image, truth = samples[samples.names.index(name)]
             pictures = {
                 "input": image,
-                "truth": truth,
+                "truth": model.truth(torch.from_numpy(np.array(truth))[None])[0].numpy(),
                 "prediction": _prediction(model, image, here),
             }
             files = {part: f"panels/{kind}-{rank}-{part}.png" for part in pictures}

@@ -21,6 +21,9 @@ from segpipe.parallel import in_processes
 from segpipe.preparation import reading, twins
 from segpipe.terminal import progress
 
+FEW = 8
+"""Pictures that are compared sooner than processes are started for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageEvidence:
@@ -160,7 +163,8 @@ def compare(
     hashes = np.array([image.difference_hash for image in images.values()], np.uint64)
     is_suspect = _may_be_seen_twice(hashes, [sides[path] for path in images])
     suspects = [path for path, is_one in zip(images, is_suspect, strict=True) if is_one]
-    return dict(zip(suspects, progress(in_processes(look_closely, suspects), label, len(suspects)), strict=True))
+    looks = map(look_closely, suspects) if len(suspects) <= FEW else in_processes(look_closely, suspects)
+    return dict(zip(suspects, progress(looks, label, len(suspects)), strict=True))
 
 
 def _may_be_seen_twice(hashes: np.ndarray, sides: Sequence[tuple[str | None, str]]) -> np.ndarray:

@@ -11,18 +11,16 @@ NARROW = {"channels": [64, 32, 16, 16]}
 TOKENS = {"depth": 2}
 TOKENS_DECODED = {"depth": 3, "decoder_channels": [32, 16, 16, 8]}
 
-SMALL = {"smp": ("smp", "resnet18"), "timm": ("timm", "test_resnet"), "members": ("smp", "resnet18")}
+SMALL = {"smp": ("smp", "tu-test_resnet"), "timm": ("timm", "test_resnet"), "members": ("smp", "tu-test_resnet")}
 
 ENCODERS: dict[str, tuple[str, str]] = {
     **{name: SMALL[components.find("models", name).LIBRARY] for name in components.names("models")},
-    "atrous_unet": ("smp", "resnet18"),
     "dense_aspp": ("timm", "densenet121"),
     "dino_linear": ("timm", "vit_small_patch14_dinov2"),
     "dino_unet": ("timm", "vit_small_patch14_dinov2"),
     "segformer": ("smp", "mit_b0"),
-    "unet": ("smp", "resnet18"),
 }
-"""Library and encoder: a small one of the model's library, or the smallest that the model takes."""
+"""Library and encoder: a tiny one of the model's library, or the smallest that the model takes."""
 
 SETTINGS: dict[str, list[dict[str, Any]]] = {
     "atrous_unet": [{"frozen": True, **NARROW}, {"frozen": False, "attention": "gate", **NARROW}],

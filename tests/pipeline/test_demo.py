@@ -57,12 +57,13 @@ def test_the_comparison_has_a_row_for_each_experiment(demo: Clone) -> None:
 
 
 def test_the_best_model_sees_more_than_colour(demo: Clone) -> None:
-    # On larger scenes a per-pixel colour classifier reached 0.50 and 0.34 (tests/unit/acquisition/test_aerial.py).
-    scores = {
-        name: json.loads((demo.folder / f"reports/{name}/metrics.json").read_text()) for name in experiments(demo)
-    }
-    assert scores["unet_drone_binary"]["miou"] > 0.51 + 0.10
-    assert scores["unet_drone_5"]["miou"] > 0.34 + 0.10
+    best: dict[str, float] = {}
+    for name in experiments(demo):
+        metrics = json.loads((demo.folder / f"reports/{name}/metrics.json").read_text())
+        margin = metrics["miou"] - metrics["colour_alone"]
+        best[metrics["prepared"]] = max(margin, best.get(metrics["prepared"], -1.0))
+    assert best.keys() == {"drone_binary", "drone_5"}
+    assert min(best.values()) >= 0.15, best
 
 
 def test_the_gate_is_open_and_says_that_there_was_no_champion(demo: Clone) -> None:

@@ -205,7 +205,8 @@ def test_memory_does_not_grow_with_the_number_of_batches(tmp_path: Path) -> None
     samples.threads = 2
     places = [(batch.images.data_ptr(), batch.masks.data_ptr()) for batch in in_order(samples, 2)]
     assert len(places) == 30
-    assert all(len(set(each)) <= AHEAD + 2 for each in zip(*places, strict=True))
+    # Those read ahead, the one in hand, the one before it; and what a thread that just ended still holds for a moment.
+    assert all(len(set(each)) <= AHEAD + 2 + samples.threads for each in zip(*places, strict=True))
 
 
 def test_what_happens_to_a_sample_does_not_depend_on_the_size_of_the_batch(samples: Samples) -> None:

@@ -88,3 +88,11 @@ def test_an_image_that_is_a_view_turned_round_is_read_rightly() -> None:
     turned = np.ascontiguousarray(image[::-1, ::-1])
     model = Random().eval()
     assert np.array_equal(predict(model, turned[::-1, ::-1], SIZE, "area"), predict(model, image, SIZE, "area"))
+
+
+def test_a_model_that_shows_only_the_centre_makes_no_mask_of_the_whole() -> None:
+    class Centre(ByColour):
+        shows_whole_image = False
+
+    with pytest.raises(ValueError, match="shows only the centre"):
+        predict(Centre(), picture(SIZE), SIZE, "area")
