@@ -45,7 +45,7 @@ def evaluate(name: str) -> None:
     manifest = artifacts.read_json(artifacts.prepared(settings.prepared) / "manifest.json")
     labels = LabelTable.from_dict(manifest["labels"])
     model = _trained(name, settings, len(labels.classes)).on(here.device)
-    samples = Samples([artifacts.prepared(settings.prepared)], settings.split)
+    samples = Samples([artifacts.prepared(settings.prepared)], params.evaluation(name).split)
     weights = class_weights(settings.class_weights, artifacts.prepared(settings.prepared))
     loss = losses.built(settings.loss, weights)
     scored = list(_stream(model, loss.to(here.device), samples, settings, here, len(labels.classes)))
@@ -60,7 +60,7 @@ def evaluate(name: str) -> None:
         write_panels(partial, model, samples, mious, labels, here)
     _track(name, metrics)
     miou, ceiling = (format(metrics[key] or float("nan"), ".4f") for key in ("miou", "resolution_ceiling"))
-    say(f"{name}: mIoU {miou} on {metrics['images']} images of {settings.split} (its ceiling: {ceiling})")
+    say(f"{name}: mIoU {miou} on {metrics['images']} images of {metrics['split']} (its ceiling: {ceiling})")
 
 
 def _colour_alone(settings: Trained, samples: Samples, num_classes: int) -> float:
@@ -104,7 +104,7 @@ def _metrics(
         "prepared": settings.prepared,
         "fabricated": manifest["fabricated"],
         "weights_label": run["lineage"]["weights"]["label"],
-        "split": settings.split,
+        "split": params.evaluation(name).split,
         "selected_on": run["selected_on"],
         "images": len(scored),
         "loss": float(np.mean([s.loss for s in scored])),

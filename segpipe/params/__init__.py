@@ -18,6 +18,7 @@ from segpipe.params.schema import (
     Augmented,
     Combined,
     Dataset,
+    Evaluation,
     Experiment,
     Gate,
     Hardware,
@@ -33,6 +34,7 @@ __all__ = [
     "Augmented",
     "Combined",
     "Dataset",
+    "Evaluation",
     "Experiment",
     "Gate",
     "Hardware",
@@ -68,7 +70,10 @@ def resolve(params: Params) -> dict[str, dict[str, dict[str, Any]]]:
     """Every block by kind and name, as plain values with nothing left to look up."""
     blocks = {kind: {name: _resolved(params, kind, name) for name in getattr(params, kind)} for kind in KINDS}
     blocks["experiments"] |= blocks.pop("combined")
-    # Words for people lie apart: to change one must not train anything again.
+    # How to score, and words for people, lie apart: to change them must not train anything again.
+    blocks["evaluations"] = {
+        name: (block.evaluation or Evaluation()).model_dump(mode="json") for name, block in params.trained.items()
+    }
     blocks["descriptions"] = {"experiments": {name: block.description for name, block in params.trained.items()}}
     return blocks
 
@@ -84,7 +89,7 @@ def _resolved(params: Params, kind: str, name: str) -> dict[str, Any]:
         values["labels"] = references.label_table(params, name).as_dict()
     if isinstance(block, Trained):
         values["parts"] = {}
-        del values["description"]
+        del values["description"], values["evaluation"]
         for field, folder in (("model", "models"), ("loss", "losses")):
             component = getattr(block, field)
             options = components.options(folder, component.name, component.options)
@@ -113,7 +118,8 @@ def everything_behind(experiment: str, blocks: dict[str, dict[str, dict[str, Any
         for kind in ("prepared", "augmented", "weights")
     }
     dataset = blocks["prepared"][block["prepared"]]["dataset"]
-    return {"experiments": experiments, **behind, "datasets": {dataset: blocks["datasets"][dataset]}}
+    scored = {"evaluations": {experiment: blocks["evaluations"][experiment]}}
+    return {"experiments": experiments, **scored, **behind, "datasets": {dataset: blocks["datasets"][dataset]}}
 
 
 def write_resolved(blocks: dict[str, dict[str, dict[str, Any]]]) -> None:
@@ -146,6 +152,11 @@ def weights(name: str) -> Weights:
 def experiment(name: str) -> Experiment | Combined:
     text = _block_text("experiments", name)
     return (Combined if "members" in json.loads(text) else Experiment).model_validate_json(text)
+
+
+def evaluation(experiment: str) -> Evaluation:
+    """How an experiment is scored."""
+    return Evaluation.model_validate_json(_block_text("evaluations", experiment))
 
 
 def description(experiment: str) -> str:

@@ -181,6 +181,8 @@ class Optimizer(Settings):
     name: Literal["adam", "adamw", "sgd"] = "adam"
     lr: PositiveFloat
     weight_decay: NonNegativeFloat = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of sgd; the others have their own."""
 
 
 class ConstantSchedule(Settings):
@@ -202,7 +204,14 @@ class CosineSchedule(Settings):
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-Schedule = Annotated[ConstantSchedule | PlateauSchedule | CosineSchedule, Field(discriminator="kind")]
+class PolySchedule(Settings):
+    """The learning rate times (1 − the share of the epochs that is over) to this power."""
+
+    kind: Literal["poly"]
+    power: PositiveFloat = 0.9
+
+
+Schedule = Annotated[ConstantSchedule | PlateauSchedule | CosineSchedule | PolySchedule, Field(discriminator="kind")]
 
 
 ClassWeights = Annotated[
@@ -210,6 +219,23 @@ ClassWeights = Annotated[
     | Annotated[dict[str, PositiveFloat], Tag("names")],
     Discriminator(lambda value: "names" if isinstance(value, dict) else "rule"),
 ]
+
+
+class Evaluation(Settings):
+    """How a trained model is scored: kept apart, for to change it must not train anything again."""
+
+    split: Literal["val", "test"] = "test"
+    native: bool = False
+    """Score each image at the size that it came in, too."""
+    window: Size | None = None
+    """Slide a window of this size over images that are larger; without one, an image is resized as for training."""
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """The share of a window that its neighbour sees too."""
+    flips: bool = False
+    scales: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0,)
+    """Predictions at these scales, and of the mirrored image, are averaged."""
+    boundary: Share = 0.02
+    """How far a boundary reaches, as a share of the image's diagonal."""
 
 
 class Trained(Settings):
@@ -226,11 +252,26 @@ class Trained(Settings):
     sampler: Literal["every_image", "rare_classes"] = "every_image"
     optimizer: Optimizer
     schedule: Schedule = ConstantSchedule()
+    warmup: NonNegativeFloat = 0.0
+    """Epochs, or a part of one, in which the learning rate rises to what the schedule says."""
     epochs: NonNegativeInt
     batch: PositiveInt
+    """Images behind one step, over all devices; `accumulate` cuts it in so many parts, where it does not fit whole."""
+    accumulate: PositiveInt = 1
+    clip: PositiveFloat | None = None
+    """The largest norm that the gradient of a step may have."""
+    ema: Share | None = None
+    """Keep an exponential moving average of the weights, which is validated and exported instead of them."""
     checkpoint: Literal["best", "last"] = "best"
-    split: Literal["val", "test"] = "test"
+    best_by: Literal["miou", "mpa", "pixel_accuracy", "loss"] = "miou"
+    """What `best`, and `stop_after`, look at on the validation images."""
+    stop_after: PositiveInt | None = None
+    """End after so many epochs without a better one."""
     seed: NonNegativeInt = 0
+    repeats: PositiveInt = 1
+    """Train so many times, from so many seeds, and report how far the scores lie apart."""
+    evaluation: Evaluation | None = None
+    """For `resolve` to take out: data/resolved/evaluations/<experiment>.json."""
     parts: dict[str, str] = {}
     """For `resolve` to fill: the hash of each file that its model and its loss are made of, beside their own."""
 
@@ -270,9 +311,21 @@ class Hardware(Settings):
     """What only describes this machine: no stage depends on it, and every run logs it."""
 
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     workers: NonNegativeInt = 0
-    """Processes that prepare data; 0 takes every core."""
+    """Processes and threads that prepare data; 0 takes every core."""
+    compile: bool = False
+    deterministic: bool = False
+    """The same bits in every run on accelerators too, where that costs time."""
+    devices: NonNegativeInt = 1
+    """Of this machine, for one training; 0 takes every one."""
+    nodes: PositiveInt = 1
+    node: NonNegativeInt = 0
+    """Which of the nodes this one is."""
+    rendezvous: str = ""
+    """`host:port` of node 0, where several nodes meet."""
+    feature_cache_gb: NonNegativeFloat = 20.0
+    """The most that kept features of frozen backbones may take on disk; 0 keeps none."""
 
 
 class Params(Settings):

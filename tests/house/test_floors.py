@@ -23,6 +23,7 @@ FLOORS = (
     ("evaluation",),
     ("training", "promotion"),
     ("reporting",),
+    ("commands",),
 )
 
 WALLS = {

@@ -135,7 +135,7 @@ def test_metrics_say_what_they_were_taken_on(trained: Path) -> None:
 def test_an_evaluation_on_val_repeats_the_best_epoch_of_the_history(trained: Path) -> None:
     run = artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")
     best = artifacts.read_rows(artifacts.checkpoint(NAME) / "history.csv")[run["best_epoch"] - 1]
-    tiny_project.write_params(split="val")
+    tiny_project.write_params(evaluation={"split": "val"})
     evaluate(NAME)
     for metric in ("miou", "pixel_accuracy", "mpa"):
         assert metrics()[metric] == float(best[f"val_{metric}"])

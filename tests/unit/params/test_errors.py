@@ -58,8 +58,8 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     ),
     "a precision that does not exist": (
         "hardware/precision",
-        "fp16",
-        "hardware.precision: found 'fp16', expected one of auto, fp32, bf16 (did you mean 'bf16'?)",
+        "fp8",
+        "hardware.precision: found 'fp8', expected one of auto, fp32, bf16, fp16 (did you mean 'fp16'?)",
     ),
     "a floor above one": (
         "gates/drone_binary/floors",
@@ -110,7 +110,7 @@ def test_a_name_that_could_not_be_a_file_is_refused(edit: Edit, published: dict[
 
 
 def test_more_faults_than_a_person_reads_at_once_are_counted(edit: Edit) -> None:
-    wrong = {f"{BINARY}/{key}": "x" for key in ("seed", "recipe", "split", "checkpoint")}
+    wrong = {f"{BINARY}/{key}": "x" for key in ("seed", "recipe", "clip", "checkpoint")}
     lines = complaint(edit, wrong | {f"{BINARY}/optimizer/lr": 0}).splitlines()
     assert len(lines) == 3
     assert all(line.startswith(f"{PATH}.") for line in lines[:2])

@@ -25,7 +25,7 @@ def resolved() -> dict[str, dict[str, dict[str, Any]]]:
 def test_an_experiment_resolves_with_every_default_filled_in(edit: Edit) -> None:
     edit({"profile": "full"})
     block = resolved()["experiments"]["unet_drone_binary"]
-    assert block.keys() == params.Experiment.model_fields.keys() - {"description"}
+    assert block.keys() == params.Experiment.model_fields.keys() - {"description", "evaluation"}
     expected = {
         "prepared": "drone_binary",
         "augmented": "drone_binary_500",
@@ -35,15 +35,24 @@ def test_an_experiment_resolves_with_every_default_filled_in(edit: Edit) -> None
         "class_weights": "none",
         "recipe": "none",
         "sampler": "every_image",
-        "optimizer": {"name": "adam", "lr": 0.001, "weight_decay": 0.0},
+        "optimizer": {"name": "adam", "lr": 0.001, "weight_decay": 0.0, "momentum": 0.9},
         "schedule": {"kind": "plateau", "factor": 0.1, "patience": 3},
         "epochs": 30,
         "batch": 16,
         "checkpoint": "best",
-        "split": "test",
         "seed": 7,
     }
     assert {key: block[key] for key in expected} == expected
+
+
+def test_how_an_experiment_is_scored_lies_apart_so_that_a_change_trains_nothing(edit: Edit) -> None:
+    edit({f"{BINARY}/evaluation": {"split": "val", "scales": [0.5, 1.0]}})
+    blocks = resolved()
+    scored = blocks["evaluations"][BINARY.rpartition("/")[2]]
+    assert (scored["split"], scored["scales"], scored["flips"]) == ("val", [0.5, 1.0], False)
+    edit({f"{BINARY}/evaluation": None})
+    assert resolved()["experiments"] == blocks["experiments"]
+    assert resolved()["evaluations"][BINARY.rpartition("/")[2]]["split"] == "test"
 
 
 def test_a_dataset_and_its_copies_resolve_to_the_demo_in_the_demo(edit: Edit) -> None:
@@ -92,6 +101,7 @@ def test_what_stands_behind_an_experiment_is_all_of_it_and_nothing_else(edit: Ed
     behind = params.everything_behind("unet_drone_5", resolved())
     assert {kind: list(blocks) for kind, blocks in behind.items()} == {
         "experiments": ["unet_drone_5"],
+        "evaluations": ["unet_drone_5"],
         "prepared": ["drone_5"],
         "augmented": ["drone_5_500"],
         "weights": ["resnet34_imagenet"],
@@ -191,17 +201,17 @@ def test_the_environment_describes_the_machine_before_the_file_does(
     edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edit({"hardware": {"device": "cuda", "precision": "bf16", "workers": 3}})
-    assert params.hardware().model_dump() == {"device": "cuda", "precision": "bf16", "workers": 3}
+    assert params.hardware() == params.Hardware(device="cuda", precision="bf16", workers=3)
     for name, value in (("DEVICE", "cpu"), ("PRECISION", "fp32"), ("WORKERS", "5")):
         monkeypatch.setenv(f"SEGPIPE_{name}", value)
-    assert params.hardware().model_dump() == {"device": "cpu", "precision": "fp32", "workers": 5}
+    assert params.hardware() == params.Hardware(device="cpu", precision="fp32", workers=5)
 
 
 def test_a_machine_without_a_block_gets_what_fits_any(edit: Edit, tmp_path: Path) -> None:
     blocks: tuple[Any, ...] = ({}, None)
     for block in blocks:
         (tmp_path / "params.yaml").write_text(json.dumps({"hardware": block}))
-        assert params.hardware().model_dump() == {"device": "auto", "precision": "auto", "workers": 0}
+        assert params.hardware() == params.Hardware(device="auto", precision="auto", workers=0)
 
 
 @pytest.mark.parametrize(
