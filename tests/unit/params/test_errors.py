@@ -59,7 +59,7 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "a precision that does not exist": (
         "hardware/precision",
         "fp8",
-        "hardware.precision: found 'fp8', expected one of auto, fp32, bf16, fp16 (did you mean 'fp16'?)",
+        "hardware.precision: found 'fp8', expected one of auto, fp32, bf16, fp16 (there is: auto, bf16, fp16, fp32)",
     ),
     "a floor above one": (
         "gates/drone_binary/floors",
