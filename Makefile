@@ -8,6 +8,8 @@ STAMP := $(VENV)/.installed-$(shell sha256sum requirements.lock 2>/dev/null | cu
 # Stages call `python`: everything below runs as if the environment were activated.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
+# Side by side, a core each; the slow ones want every core, one after the other.
+FAST_TESTS := OMP_NUM_THREADS=1 python -m pytest -q -n auto -m "not slow"
 
 .PHONY: help setup demo full test check lint format types ui lock bench
 
@@ -44,10 +46,11 @@ full: setup ## the real data (params.yaml must say `profile: full`); a branch th
 	@dvc repro -k || { echo "Some stages failed (see above). Their rows in the report say why:"; python -m stages.report; exit 1; }
 
 test: setup ## every test, slow ones too
-	@python -m pytest
+	@$(FAST_TESTS)
+	@python -m pytest -m slow
 
 check: setup lint types ## what every commit must pass: lint, types, fast tests
-	@python -m pytest -q -m "not slow"
+	@$(FAST_TESTS)
 
 lint: setup
 	@ruff check .

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+TIMM_IN_SMP = "tu-"
+"""How smp's names of timm's encoders begin."""
+
 
 @dataclass(frozen=True)
 class EncoderWeights:
@@ -33,12 +36,24 @@ def encoder_module(library: str, encoder: str, pretrained: bool) -> nn.Module:
         return module
     from segmentation_models_pytorch import encoders
 
+    published = True if encoder.startswith(TIMM_IN_SMP) else "imagenet"
     try:
-        module = encoders.get_encoder(encoder, weights="imagenet" if pretrained else None)
+        module = encoders.get_encoder(encoder, weights=published if pretrained else None)
     except (KeyError, RuntimeError):
-        hint = _nearest(encoder, encoders.get_encoder_names())
+        hint = _nearest(encoder, _names_in_smp(encoder))
         raise ValueError(f"segmentation_models_pytorch has no encoder '{encoder}'{hint}") from None
     return module
+
+
+def _names_in_smp(encoder: str) -> list[str]:
+    """smp's own encoders, or, where the name asks for one of timm's, all of those."""
+    if encoder.startswith(TIMM_IN_SMP):
+        import timm
+
+        return [TIMM_IN_SMP + name for name in timm.list_models()]
+    from segmentation_models_pytorch import encoders
+
+    return list(encoders.get_encoder_names())
 
 
 def _nearest(encoder: str, known: list[str]) -> str:
