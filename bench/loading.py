@@ -60,9 +60,9 @@ class Set(NamedTuple):
 SETS = (Set(pairs.AEROSCAPES, (518, 518), ">= 20"), Set(pairs.CITYSCAPES, (512, 1024), ">= 100"))
 
 
-def prepare(wanted: Set) -> None:
+def prepare(wanted: Set, images: int = IMAGES) -> None:
     """The files, and what `preprocess` makes of them."""
-    pairs.fabricate(wanted.files.name, wanted.files, IMAGES)
+    pairs.fabricate(wanted.files.name, wanted.files, images)
     pairs.list_pairs(wanted.files.name, 1)
     settings = {"dataset": wanted.files.name, "view": pairs.TABLE.name, "size": wanted.size}
     pack(wanted.files.name, ResolvedPrepared.model_validate({**settings, "labels": pairs.TABLE.as_dict()}))

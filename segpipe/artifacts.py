@@ -53,6 +53,11 @@ def checkpoint(experiment: str) -> Path:
     return Path("data/checkpoints") / experiment
 
 
+def features() -> Path:
+    """What frozen backbones made of images: shared by all experiments, temporary copies of the repository too."""
+    return main_repository() / "data/features"
+
+
 def evaluation(experiment: str) -> Path:
     return Path("data/evaluations") / experiment
 

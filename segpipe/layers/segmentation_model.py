@@ -45,6 +45,10 @@ class SegmentationModel(nn.Module):
                 "where it needs two to train. Choose a batch that leaves no image over, or larger images"
             ) from error
 
+    def from_features(self, features: tuple[Tensor, ...], size: tuple[int, int]) -> Tensor:
+        """Features that were kept -> logits [B, C, H, W]."""
+        return self.readout(self.head(tuple(each.to(self.scale.dtype) for each in features)), size)
+
     def normalised(self, images: Tensor) -> Tensor:
         """uint8 [B, 3, H, W] -> as the backbone was trained on."""
         return images.to(self.scale.dtype) * self.scale + self.shift

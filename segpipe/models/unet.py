@@ -71,10 +71,12 @@ def build(options: Options, num_classes: int, encoder: EncoderWeights) -> Segmen
                 self.freeze("backbone")
 
         def features(self, images: Tensor) -> tuple[Tensor, ...]:
-            return tuple(self.backbone(images))
+            return tuple(self.backbone(images)[1:])  # the first is the image itself
 
         def head(self, features: tuple[Tensor, ...]) -> Tensor:
-            logits: Tensor = self.classifier(self.decoder(list(features)))
+            # Of the image, smp's decoder asks for nothing but its size.
+            image = features[0].new_empty(0, 0, *(2 * side for side in features[0].shape[2:]))
+            logits: Tensor = self.classifier(self.decoder([image, *features]))
             return logits
 
     return UNet()

@@ -315,3 +315,21 @@ def test_a_batch_goes_to_a_device_whole(samples: Samples) -> None:
     assert torch.equal(moved.images, batch.images)
     assert torch.equal(moved.masks, batch.masks)
     assert moved.names == batch.names
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_the_parts_of_several_processes_make_up_each_batch(samples: Samples, count: int) -> None:
+    whole = list(shuffled(samples, 3, "flips", "every_image", 5, 2))
+    parts = [list(shuffled(samples, 3, "flips", "every_image", 5, 2, (rank, count))) for rank in range(count)]
+    for number, batch in enumerate(whole):
+        theirs = [steps[number] for steps in parts]
+        assert [name for part in theirs for name in part.names] == batch.names
+        assert torch.equal(torch.cat([part.images for part in theirs]), batch.images)
+        assert {part.whole for part in theirs} == {batch.whole} == {len(batch.names)}
+        assert max(len(part.names) for part in theirs) - min(len(part.names) for part in theirs) <= 1
+
+
+def test_several_processes_see_each_sample_once_and_no_empty_batch(samples: Samples) -> None:
+    seen = [batch.names for rank in range(5) for batch in in_order(samples, 3, (rank, 5))]
+    assert sorted(name for part in seen for name in part) == NAMES
+    assert all(seen)

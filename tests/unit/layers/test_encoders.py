@@ -39,7 +39,11 @@ def test_the_normalisation_is_that_of_the_encoders_publisher() -> None:
 
 @pytest.mark.parametrize(
     ("library", "misspelt", "meant"),
-    [("timm", "vit_smal_patch14_dinov2", DINO[0]), ("smp", "resnet43", "resnet34"), ("smp", "tu-resnet1", "tu-resnet18")],
+    [
+        ("timm", "vit_smal_patch14_dinov2", DINO[0]),
+        ("smp", "resnet43", "resnet34"),
+        ("smp", "tu-resnet1", "tu-resnet18"),
+    ],
 )
 def test_a_misspelt_encoder_is_answered_with_the_nearest(library: str, misspelt: str, meant: str) -> None:
     with pytest.raises(ValueError, match=f"has no (model|encoder) '{misspelt}' .did you mean '{meant}'"):

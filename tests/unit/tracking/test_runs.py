@@ -4,88 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from segpipe import tracking
+from tests.unit.tracking.examples import PARAMS, RECORD, all_runs, enter, expected, history, points, timing
 
-ROOT = Path(__file__).parents[2]
-PARAMS = {"prepared": "tiles", "model": {"name": "unet", "frozen": True}, "epochs": 3}
-RECORD: dict[str, Any] = {
-    "experiment": "try_1",
-    "description": "a try",
-    "params": PARAMS,
-    "lineage": {
-        "commit": "c0ffee",
-        "dirty": False,
-        "environment": "e" * 64,
-        "data": {"prepared": "a" * 64, "augmented": "b" * 64},
-        "weights": {"sha256": "f" * 64, "label": "random: mechanics only"},
-    },
-    "machine": {"device": "cpu", "threads": 1},
-}
-
-
-def enter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder.mkdir(exist_ok=True)
-    monkeypatch.chdir(folder)
-    for variable in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(variable, raising=False)
-    tracking._client.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Making one takes MLflow seconds; tests take a copy."""
-    folder = tmp_path_factory.mktemp("database")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        enter(folder, monkeypatch)
-        tracking._client()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def store(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copyfile(empty_database, tmp_path / "mlflow.db")
-    enter(tmp_path, monkeypatch)
-    return tmp_path
-
-
-@pytest.fixture
-def away(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of a server that nobody runs: a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    return f"http://127.0.0.1:{port}"
-
-
-def history(epochs: int) -> list[dict[str, Any]]:
-    return [{"epoch": e, "lr": 0.1, "val_loss": 1 / e, "val_miou": 1 - 1 / e} for e in range(1, epochs + 1)]
-
-
-def timing(epochs: int) -> list[dict[str, Any]]:
-    return [{"epoch": e, "seconds": 2.0 * e} for e in range(1, epochs + 1)]
-
-
-def points(run_id: str | None, key: str) -> list[tuple[int, float]]:
-    found = tracking._client().get_metric_history(run_id, key)
-    return [(point.step, point.value) for point in found]
-
-
-def expected(rows: list[dict[str, Any]], key: str) -> list[tuple[int, float]]:
-    return [(row["epoch"], row[key]) for row in rows]
-
-
-def all_runs() -> list[Any]:
-    client = tracking._client()
-    return list(client.search_runs([found.experiment_id for found in client.search_experiments()]))
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_run_says_where_it_comes_from(store: Path) -> None:
@@ -101,6 +29,34 @@ def test_a_run_says_where_it_comes_from(store: Path) -> None:
     assert told.items() <= data.tags.items()
     assert data.tags["mlflow.source.git.commit"] == "c0ffee"
     assert tracking._client().get_experiment(run.experiment_id).name == "tiles"
+
+
+def test_a_run_names_its_data_by_what_is_in_it(store: Path) -> None:
+    """MLflow takes 36 characters of a digest at most."""
+    Path("dvc.lock").write_text("  - path: data/prepared/tiles\n    hash: md5\n    md5: d1ce.dir\n")
+    run = tracking.begin({**RECORD, "params": {**PARAMS, "augmented": "copies"}}, None)
+    found = tracking._client().get_run(run.id)
+    inputs = {(each.dataset.name, each.dataset.digest, each.tags[0].value) for each in found.inputs.dataset_inputs}
+    assert inputs == {("tiles", "a" * 36, "training, validation"), ("copies", "b" * 36, "training")}
+    assert found.data.tags["dvc.prepared"] == "d1ce.dir"
+    assert "dvc.weights" not in found.data.tags
+
+
+def test_a_runs_note_says_what_it_is_and_how_to_repeat_it(store: Path) -> None:
+    run = tracking.begin(RECORD, None)
+    note = tracking._client().get_run(run.id).data.tags["mlflow.note.content"]
+    assert note.startswith("a try\n")
+    for said in ("`tiles`", "`unet`", "random: mechanics only", "git checkout c0ffee", "dvc repro evaluate@try_1"):
+        assert said in note
+
+
+def test_each_epoch_that_is_logged_as_it_ends_says_how_busy_the_machine_was(store: Path) -> None:
+    run = tracking.begin(RECORD, None)
+    for epochs in (1, 2):
+        run.log_history(history(epochs), timing(epochs))
+    used = points(run.id, "system/process_memory_megabytes")
+    assert [step for step, _ in used] == [1, 2]
+    assert all(10 < megabytes < 1e6 for _, megabytes in used)
 
 
 def test_every_epoch_is_logged_once_however_often_the_history_is_given(store: Path) -> None:
