@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -128,14 +129,22 @@ class Progress:
 class ResumeFile:
     """One training's state between epochs, in one file that is replaced whole, at a place that its inputs name."""
 
-    def __init__(self, experiment: str, fingerprint: str) -> None:
+    def __init__(self, experiment: str, fingerprint: str, file: str = "state") -> None:
         self.folder = artifacts.working("resume") / f"{experiment}-{fingerprint[:16]}"
-        self._path = self.folder / "state.safetensors"
+        self._path = self.folder / f"{file}.safetensors"
+
+    def of_repeat(self, seed: int) -> ResumeFile:
+        """The state of the same training from another seed: under the same lock, and dropped with it."""
+        experiment, _, fingerprint = self.folder.name.rpartition("-")
+        return ResumeFile(experiment, fingerprint, f"seed-{seed}")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep every other trainer of this experiment out, and drop what earlier params left."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Keep every other trainer of this experiment out, and drop what earlier params left.
+
+        With SEGPIPE_FRESH=1, drop what the same params left too.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         experiment = self.folder.name.rpartition("-")[0]
         lock = FileLock(self.folder.parent / f"{experiment}.lock", timeout=0)
         try:
@@ -147,8 +156,10 @@ class ResumeFile:
             ) from None
         try:
             for other in self.folder.parent.glob(f"{experiment}-*"):
-                if other.name.rpartition("-")[0] == experiment and other != self.folder:
+                is_ours = other.name.rpartition("-")[0] == experiment
+                if is_ours and (other != self.folder or os.environ.get("SEGPIPE_FRESH") == "1"):
                     shutil.rmtree(other)
+            self.folder.mkdir(exist_ok=True)
             yield
         finally:
             lock.release()

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from segpipe import artifacts, tracking
+from segpipe.checkpoints import MEMBERS_FILE
 from segpipe.confusion import confusion_matrix
 from segpipe.layers.weighted_average import WeightedAverage
-from segpipe.loading import in_order
+from segpipe.loading import Samples, in_order
 from segpipe.metrics import overlap
+from segpipe.params import Combined, Experiment
 from segpipe.training.loop import Training
 
 SHARES = tuple(step / 20 for step in range(21))
 SHARES_FILE = "shares.csv"
 
 
+def fit(name: str, settings: Experiment | Combined) -> None:
+    """data/checkpoints/<name>; one process is enough."""
+    averaging = Averaging(name, settings)
+    with averaging.resume.held():
+        averaging.fit_and_write()
+
+
 class Averaging(Training):
     """Stands in the history as epoch 0: scores, and no step."""
 
-    curve: list[dict[str, float]]
-
-    def run(self) -> None:
+    def fit_and_write(self) -> None:
         run = tracking.begin(self.record, None)
         began = time.perf_counter()
-        self.curve = self._share_curve()
-        self.average.give_first(max(self.curve, key=lambda row: row["val_miou"])["share_of_first"])
-        splits = {"train": self.train_samples, "val": self.val_samples}
-        rows = [self._pass_without_steps(split, samples, 0) for split, samples in splits.items()]
+        curve = self._share_curve()
+        self.average.give_first(max(curve, key=lambda row: row["val_miou"])["share_of_first"])
+        rows = [self._pass_without_steps(split, feed, 0) for split, feed in self.feeds.items()]
         seconds = time.perf_counter() - began
         self.history = [{"epoch": 0, "lr": 0.0, **rows[0], **rows[1]}]
-        speed = len(self.train_samples) / seconds
+        speed = len(self.feeds["train"]) / seconds
         self.timing = [{"epoch": 0, "seconds": seconds, "images_per_second": speed, "waiting_share": 0.0}]
         self.best = self.model.trained_state()
         run.log_history(self.history, self.timing)
-        self._export(run)
+        with artifacts.replacing_folder(artifacts.checkpoint(self.name)) as partial:
+            self._result(run).write(partial)
+            shutil.copyfile(self.origin, partial / MEMBERS_FILE)
+            artifacts.write_rows(partial / SHARES_FILE, curve, curve[0])
         run.end()
 
     @property
@@ -51,7 +60,8 @@ class Averaging(Training):
         num_classes = len(self.classes)
         confusions = {share: np.zeros((num_classes, num_classes), np.int64) for share in SHARES}
         model = self.average.eval()
-        for batch in in_order(self.val_samples, self.settings.batch):
+        samples = Samples([artifacts.prepared(self.settings.prepared)], "val")
+        for batch in in_order(samples, self.settings.batch):
             images = batch.to(self.machine.device).images
             with self.machine.autocast():
                 first, second = (
@@ -70,7 +80,3 @@ class Averaging(Training):
     @property
     def best_epoch(self) -> int:
         return 0
-
-    def _export_more(self, folder: Path) -> None:
-        super()._export_more(folder)
-        artifacts.write_rows(folder / SHARES_FILE, self.curve, self.curve[0])

@@ -4,65 +4,101 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from segpipe import artifacts, losses, params, tracking
+from segpipe import artifacts, features, losses, params, tracking
 from segpipe.checkpoints import (
     MEMBERS_FILE,
-    MODEL_FILE,
     Progress,
     ResumeFile,
     build_model,
-    save_model,
     under_prefix,
     with_prefix,
     write_members,
 )
 from segpipe.devices import machine
-from segpipe.loading import Batch, Samples, in_order, num_batches, shuffled, training_samples
+from segpipe.loading import Batch, Samples, training_samples
 from segpipe.params import Combined, Experiment
 from segpipe.preparation.statistics import class_weights
-from segpipe.terminal import duration, progress, say
-from segpipe.training import optimizers
+from segpipe.processes import gathered, launch, place
+from segpipe.training import display, optimizers
+from segpipe.training.memory import enough_memory
 from segpipe.training.record import fingerprint, record
-from segpipe.training.schedules import learning_rate
+from segpipe.training.results import Result, epoch_line, highest, summary
+from segpipe.training.schedules import learning_rate, warmed_up
+from segpipe.training.step import LEAST_SCALE, Step
 from segpipe.training.tally import Stopwatch, Tally
 
 
 def train(name: str) -> None:
     """data/checkpoints/<name>, whatever it takes: anew, or on from where a killed run stopped."""
-    from segpipe.training.averaging import Averaging
+    from segpipe.training.averaging import fit
 
     settings = params.experiment(name)
-    training = (Training if settings.epochs else Averaging)(name, settings)
-    with training.resume.held():
-        training.run()
+    if settings.epochs:
+        launch(partial(train_all, name, settings), params.hardware())
+    else:
+        fit(name, settings)
+
+
+def train_all(name: str, settings: Experiment | Combined) -> None:
+    """The training and its repeats, in every process; what they come to is written at once, by the first process."""
+    training = Training(name, settings)
+    with training.resume.held() if place().is_first else nullcontext():
+        result, origin, resume = training.run(), training.origin, training.resume
+        del training  # its memory is for the next one
+        repeats = {
+            seed: Training(name, settings.model_copy(update={"seed": seed}), resume.of_repeat(seed)).run()
+            for seed in range(settings.seed + 1, settings.seed + settings.repeats)
+        }
+        if place().is_first:
+            with artifacts.replacing_folder(artifacts.checkpoint(name)) as partly:
+                result.write(partly)
+                if isinstance(settings, Combined):  # whoever evaluates or serves it needs nothing else
+                    shutil.copyfile(origin, partly / MEMBERS_FILE)
+                for seed, repeat in repeats.items():
+                    repeat.write(partly / "repeats" / str(seed))
 
 
 class Training:
-    """Everything that one experiment's training holds in memory."""
+    """Everything that one training holds in memory."""
 
-    def __init__(self, name: str, settings: Experiment | Combined) -> None:
-        self.name, self.settings = name, settings
+    def __init__(self, name: str, settings: Experiment | Combined, resume: ResumeFile | None = None) -> None:
+        self.name, self.settings, self.is_repeat = name, settings, resume is not None
+        self.title = f"{name}, seed {settings.seed}" if self.is_repeat else name
         self.machine = machine(params.hardware())
         prepared, augmented = artifacts.prepared(settings.prepared), artifacts.augmented(settings.augmented)
-        self.train_samples, self.val_samples = training_samples(prepared, augmented), Samples([prepared], "val")
+        samples = {"train": training_samples(prepared, augmented), "val": Samples([prepared], "val")}
+        self._refuse_too_many_processes(len(samples["train"]))
         self.classes = [label["name"] for label in artifacts.read_json(prepared / "manifest.json")["labels"]["classes"]]
-        self.record = record(name, settings, self.classes, self.machine)
-        self.resume = ResumeFile(name, fingerprint(self.record))
-
-        device = self.machine.device
         self.origin = self._origin()
-        self.model = build_model(settings.model, len(self.classes), self.origin, settings.seed).on(device)
-        self.loss = losses.built(settings.loss, class_weights(settings.class_weights, prepared)).to(device)
-        self.optimizer = optimizers.build(settings.optimizer, self.model.parameter_groups())
+        self.size = samples["train"].size
+        with self._enough_memory():
+            self.model = build_model(settings.model, len(self.classes), self.origin, settings.seed)
+            self.model.on(self.machine.device)
+            recipes = {"train": settings.recipe, "val": "none"}
+            self.feeds = {
+                split: features.feed(self.model, samples[split], self.origin, self.machine, recipe)
+                for split, recipe in recipes.items()
+            }
+            weights = class_weights(settings.class_weights, prepared)
+            loss = losses.built(settings.loss, weights).to(self.machine.device)
+            optimizer = optimizers.build(settings.optimizer, self.model.parameter_groups())
+            self.step = Step(self.model, loss, weights, optimizer, settings, self.machine)
+        self.logits_of = {split: self._compiled(feed.logits) for split, feed in self.feeds.items()}
+        self.record = record(name, settings, self.classes, self.machine)
+        keys = [feed.key for feed in self.feeds.values()]
+        self.resume = resume or ResumeFile(name, fingerprint(self.record, keys))
         self.history: list[dict[str, Any]] = []
         self.timing: list[dict[str, Any]] = []
-        self.best: dict[str, torch.Tensor] = {}
+        self.best: dict[str, Tensor] = {}
 
     def _origin(self) -> Path:
         """The file that the model is built from; that of a combined model is made first."""
@@ -72,139 +108,160 @@ class Training:
         write_members(path, self.settings.members, len(self.classes))
         return path
 
-    def run(self) -> None:
+    def _compiled(self, logits_of: Callable[[Batch], Tensor]) -> Callable[[Batch], Tensor]:
+        return torch.compile(logits_of) if self.machine.is_compiled else logits_of
+
+    def run(self) -> Result:
+        """From where the last run stopped, or the beginning, to the end."""
         run_id = self._restore()
-        run = tracking.begin(self.record, run_id)
+        # A repeat only tells how far scores lie apart: the tracking store shows the training itself.
+        run = tracking.begin(self.record, run_id) if place().is_first and not self.is_repeat else None
         if not self.history:
-            self.resume.write(self._progress(run.id))
-        for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
-            self._epoch(epoch)
-            self.resume.write(self._progress(run.id))
-            run.log_history(self.history, self.timing)
-        self._export(run)
-        run.end()
+            self._keep(run)
+        for epoch in display.epochs(range(len(self.history) + 1, self.settings.epochs + 1), self.title):
+            if self._has_stalled:
+                break
+            with self._enough_memory():
+                self._epoch(epoch)
+            self._keep(run)
+            if run is not None:
+                run.log_history(self.history, self.timing)
+        if run is not None:
+            run.end()
+        display.line(summary(self.title, self.settings, self.history, self.timing))
+        return self._result(run)
 
     # An epoch
 
     def _epoch(self, epoch: int) -> None:
         began = time.perf_counter()
-        losses = [row["val_loss"] for row in self.history]
-        lr = learning_rate(self.settings.schedule, self.settings.optimizer.lr, epoch, self.settings.epochs, losses)
-        optimizers.set_learning_rate(self.optimizer, lr)
         # All randomness inside an epoch follows from its number: a resume needs no generator's state.
-        torch.manual_seed(self.settings.seed * 1_000_003 + epoch)
+        torch.manual_seed(self.settings.seed * 1_000_003 + epoch + (place().rank << 40))
         trained, waiting = self._pass_over_training(epoch)
+        self.step.agree()
         trained_seconds = time.perf_counter() - began
-        validated = self._pass_without_steps("val", self.val_samples, epoch)
-        self.history.append({"epoch": epoch, "lr": lr, **trained, **validated})
-        speed = len(self.train_samples) / trained_seconds
+        with self.step.average.in_place() if self.step.average else nullcontext():
+            validated = self._pass_without_steps("val", self.feeds["val"], epoch)
+            self.history.append({"epoch": epoch, "lr": self._rate, **trained, **validated})
+            if self.best_epoch == epoch:
+                self.best = {key: value.detach().clone() for key, value in self.model.trained_state().items()}
+        speed = len(self.feeds["train"]) / trained_seconds
         seconds, share = time.perf_counter() - began, waiting / trained_seconds
         self.timing.append({"epoch": epoch, "seconds": seconds, "images_per_second": speed, "waiting_share": share})
-        if self.settings.checkpoint == "last" or self.best_epoch == epoch:
-            self.best = {key: value.detach().clone() for key, value in self.model.trained_state().items()}
-        self._say(epoch)
+        display.line(epoch_line(self.title, self.settings, self.history, self.timing))
 
     def _pass_over_training(self, epoch: int) -> tuple[dict[str, float], float]:
-        self.model.train()
-        settings = self.settings
-        batches = shuffled(self.train_samples, settings.batch, settings.recipe, settings.sampler, settings.seed, epoch)
-        tally = Tally("train", self.classes)
-        label = f"{self.name} {epoch}/{settings.epochs}"
-        steps = progress(batches, label, num_batches(self.train_samples, settings.batch))
+        settings, feed = self.settings, self.feeds["train"]
+        losses = [row["val_loss"] for row in self.history]
+        rate = learning_rate(settings.schedule, settings.optimizer.lr, epoch, settings.epochs, losses)
+        count = feed.num_batches(settings.batch)
+        tally = Tally("train", self.classes, partial(self._refuse_bad_number, epoch))
+        batches = feed.shuffled(settings.batch, settings.recipe, settings.sampler, settings.seed, epoch)
         waiting = Stopwatch()
-        for number, batch in enumerate(waiting.around(steps), 1):
-            on_device = batch.to(self.machine.device)
-            with self.machine.autocast():
-                logits = self.model(on_device.images)
-            terms = self.loss(logits, self.model.truth(on_device.masks))
-            total = sum(terms.values())
-            self._refuse_bad_number(terms, epoch, number, batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            total.backward()
-            self.optimizer.step()
-            tally.add(terms, logits, self.model.truth(batch.masks), batch.names)
-        return tally.row(with_terms=True), waiting.seconds
+        steps = display.steps(
+            waiting.around(batches), f"{self.title} {epoch}/{settings.epochs}", count, len(feed), tally.so_far
+        )
+        self.model.train()
+        for number, batch in enumerate(steps, (epoch - 1) * count + 1):
+            self._rate = rate * warmed_up(number, count, settings.warmup)
+            optimizers.set_learning_rate(self.step.optimizer, self._rate)
+            self.step.take(batch, self.logits_of["train"], tally)
+        row = tally.row(with_terms=True)
+        self._refuse_vanished_scale(epoch)
+        return row, waiting.seconds
 
     @torch.inference_mode()
-    def _pass_without_steps(self, split: str, samples: Samples, epoch: int) -> dict[str, float]:
+    def _pass_without_steps(self, split: str, feed: features.Feed, epoch: int) -> dict[str, float]:
         self.model.eval()
-        tally = Tally(split, self.classes)
-        for number, batch in enumerate(in_order(samples, self.settings.batch), 1):
+        tally = Tally(split, self.classes, partial(self._refuse_bad_number, epoch))
+        for batch in feed.in_order(self.settings.batch):
             on_device = batch.to(self.machine.device)
             with self.machine.autocast():
-                logits = self.model(on_device.images)
-            terms = self.loss(logits, self.model.truth(on_device.masks))
-            self._refuse_bad_number(terms, epoch, number, batch)
-            tally.add(terms, logits, self.model.truth(batch.masks), batch.names)
+                logits = self.logits_of[split](on_device)
+            truth = self.model.truth(on_device.masks)
+            tally.count(logits, truth, batch.names)
+            tally.add(self.step.loss(logits, truth), batch.names)
         return tally.row(with_terms=split == "train")
 
-    def _refuse_bad_number(self, terms: dict[str, torch.Tensor], epoch: int, number: int, batch: Batch) -> None:
-        if all(torch.isfinite(value) for value in terms.values()):
-            return
-        values = ", ".join(f"{term} {value.item()}" for term, value in terms.items())
+    # What stops it
+
+    def _refuse_bad_number(self, epoch: int, number: int, names: list[str], values: dict[str, float]) -> None:
+        said = ", ".join(f"{term} {value:.4g}" for term, value in values.items())
         raise ValueError(
-            f"{self.name}: the loss is no number in epoch {epoch}, batch {number} ({values}), "
-            f"images {', '.join(batch.names)}.\n"
+            f"{self.name}: the loss or its gradient is no number in epoch {epoch}, batch {number} ({said}), "
+            f"images {', '.join(names)}.\n"
             f"The state before this epoch is kept. Lower experiments.{self.name}.optimizer.lr, or look at these images"
         )
+
+    def _refuse_vanished_scale(self, epoch: int) -> None:
+        if self.step.scaler.is_enabled() and self.step.scaler.get_scale() < LEAST_SCALE:
+            raise ValueError(
+                f"{self.name}: in fp16, the gradient is no number in batch after batch of epoch {epoch}.\n"
+                "The state before this epoch is kept. Take hardware.precision: bf16 or fp32, or lower "
+                f"experiments.{self.name}.optimizer.lr"
+            )
+
+    def _refuse_too_many_processes(self, images: int) -> None:
+        least = min(self.settings.batch, images)
+        if least < place().count:
+            raise ValueError(
+                f"{self.name}: a batch of {least} leaves some of {place().count} devices without an image. "
+                f"Raise experiments.{self.name}.batch, or lower hardware.devices (SEGPIPE_DEVICES)"
+            )
+
+    def _enough_memory(self) -> Any:
+        return enough_memory(self.name, self.settings, self.size, self.machine)
 
     # What is kept
 
     @property
     def best_epoch(self) -> int:
-        """The first epoch with the highest validation mIoU, or the last one, as the experiment's `checkpoint` asks."""
-        if self.settings.checkpoint == "last":
-            return len(self.history)
-        best: int = max(self.history, key=lambda row: row["val_miou"])["epoch"]
-        return best
+        """The first epoch with the best validation score, or the last one, as the experiment's `checkpoint` asks."""
+        return highest(self.settings, self.history) if self.settings.checkpoint == "best" else len(self.history)
 
-    def _progress(self, run_id: str | None) -> Progress:
+    @property
+    def _has_stalled(self) -> bool:
+        """Whether as many epochs as `stop_after` says brought no better one."""
+        patience = self.settings.stop_after
+        return bool(patience and self.history and len(self.history) - highest(self.settings, self.history) >= patience)
+
+    def _keep(self, run: tracking.Run | None) -> None:
+        """Everything that the next epoch follows from, in one file."""
+        if not place().is_first:
+            return
         tensors = {
             **with_prefix("model", self.model.trained_state()),
             **with_prefix("best", self.best),
-            **with_prefix("optimizer", optimizers.state_tensors(self.optimizer)),
+            **with_prefix("optimizer", optimizers.state_tensors(self.step.optimizer)),
+            **with_prefix("average", self.step.average.state() if self.step.average else {}),
         }
-        return Progress(tensors, {"history": self.history, "timing": self.timing, "run_id": run_id})
+        values = {"history": self.history, "timing": self.timing, "scaler": self.step.scaler.state_dict()}
+        self.resume.write(Progress(tensors, {**values, "run_id": run.id if run is not None else None}))
 
     def _restore(self) -> str | None:
         """Take up what an earlier run of the same inputs left; its tracking run goes on too."""
-        left = self.resume.read()
+        left: Progress | None = gathered(self.resume.read() if place().is_first else None)[0]
         if left is None:
             return None
         self.history, self.timing = left.values["history"], left.values["timing"]
         self.best = under_prefix("best", left.tensors)
         self.model.load_state_dict(under_prefix("model", left.tensors), strict=False)
-        optimizers.restore(self.optimizer, under_prefix("optimizer", left.tensors))
+        optimizers.restore(self.step.optimizer, under_prefix("optimizer", left.tensors))
+        if self.step.average:
+            self.step.average.restore(under_prefix("average", left.tensors))
+        self.step.scaler.load_state_dict(left.values["scaler"])
         if self.history:
-            say(f"{self.name}: going on after epoch {len(self.history)} of {self.settings.epochs}")
+            display.line(f"{self.title}: going on after epoch {len(self.history)} of {self.settings.epochs}")
         run_id: str | None = left.values["run_id"]
         return run_id
 
-    def _export(self, run: tracking.Run) -> None:
-        with artifacts.replacing_folder(artifacts.checkpoint(self.name)) as partial:
-            save_model(self.best, partial / MODEL_FILE, self.name)
-            artifacts.write_rows(partial / "history.csv", self.history, self.history[0])
-            artifacts.write_rows(partial / "timing.csv", self.timing, self.timing[0])
-            self._export_more(partial)
-            where = {"run_id": run.id, "experiment_id": run.experiment_id}
-            facts = {"best_epoch": self.best_epoch, "selected_on": self.selected_on, "tracking": where}
-            artifacts.write_json(partial / "run.json", {**self.record, **facts})
+    def _result(self, run: tracking.Run | None) -> Result:
+        where = {"run_id": run.id, "experiment_id": run.experiment_id} if run is not None else None
+        facts = {"best_epoch": self.best_epoch, "selected_on": self.selected_on, "tracking": where}
+        best = {key: value.cpu() for key, value in self.best.items()}
+        return Result(self.name, best, self.history, self.timing, {**self.record, **facts})
 
     @property
     def selected_on(self) -> dict[str, str]:
         """What was chosen by looking at scores, and on which split."""
         return {"checkpoint": "val"} if self.settings.checkpoint == "best" else {}
-
-    def _export_more(self, folder: Path) -> None:
-        """A combined model keeps its members: whoever evaluates or serves it needs nothing else."""
-        if isinstance(self.settings, Combined):
-            shutil.copyfile(self.origin, folder / MEMBERS_FILE)
-
-    def _say(self, epoch: int) -> None:
-        row, timing = self.history[-1], self.timing[-1]
-        left = np.mean([entry["seconds"] for entry in self.timing]) * (self.settings.epochs - epoch)
-        say(
-            f"{self.name} {epoch}/{self.settings.epochs}: loss {row['train_loss']:.3f}, "
-            f"val loss {row['val_loss']:.3f}, val mIoU {row['val_miou']:.3f}, "
-            f"{timing['images_per_second']:.0f} images/s, {duration(float(left))} left"
-        )

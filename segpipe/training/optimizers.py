@@ -21,7 +21,7 @@ def build(settings: Settings, groups: list[tuple[float, list[nn.Parameter]]]) ->
     with_factors = [{"params": group, "lr_factor": factor} for factor, group in groups if group]
     shared: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": True}
     if settings.name == "sgd":
-        shared["momentum"] = 0.9
+        shared["momentum"] = settings.momentum
     return CLASSES[settings.name](with_factors, **shared)
 
 

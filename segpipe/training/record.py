@@ -10,6 +10,7 @@ from segpipe import artifacts, lineage, params
 from segpipe.checkpoints import MODEL_FILE, encoder_facts
 from segpipe.devices import Machine
 from segpipe.params import Combined, Experiment
+from segpipe.processes import place
 
 
 def record(name: str, settings: Experiment | Combined, classes: list[str], machine: Machine) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def record(name: str, settings: Experiment | Combined, classes: list[str], machi
             "weights": _encoder(settings) if isinstance(settings, Experiment) else _members(settings),
             "environment": lineage.environment(),
         },
-        "machine": machine.described(),
+        "machine": {**machine.described(), "processes": place().count},
     }
 
 
@@ -53,7 +54,8 @@ def _members(settings: Combined) -> dict[str, str]:
     }
 
 
-def fingerprint(made_of: dict[str, Any]) -> str:
-    """Changes with whatever changes the result: to go on from anything else would be a lie."""
-    inputs = [made_of["params"], made_of["machine"], made_of["lineage"]["data"], made_of["lineage"]["weights"]]
+def fingerprint(made_of: dict[str, Any], features: list[str | None]) -> str:
+    """Changes with whatever changes the result: to go on from anything else would be a lie. Repeats change nothing."""
+    settings = {key: value for key, value in made_of["params"].items() if key != "repeats"}
+    inputs = [settings, made_of["machine"], made_of["lineage"]["data"], made_of["lineage"]["weights"], features]
     return hashlib.sha256(json.dumps([*inputs, lineage.source()], sort_keys=True).encode()).hexdigest()

@@ -179,6 +179,34 @@ def test_what_other_params_left_is_dropped_and_other_experiments_are_spared() ->
     assert files["other"].read() is not None
 
 
+def test_a_repeat_has_a_state_of_its_own_that_is_dropped_with_the_others() -> None:
+    file = ResumeFile("trial", "a" * 64)
+    repeat = file.of_repeat(8)
+    with file.held():
+        file.write(progress(1.0))
+        repeat.write(progress(2.0))
+        for each, value in ((file, 1.0), (repeat, 2.0), (file.of_repeat(8), 2.0)):
+            read = each.read()
+            assert read is not None
+            assert torch.equal(read.tensors["weight"], progress(value).tensors["weight"])
+        assert file.of_repeat(9).read() is None
+    with ResumeFile("trial", "b" * 64).held():
+        assert file.read() is repeat.read() is None
+
+
+def test_a_fresh_start_drops_what_the_same_params_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = ResumeFile("trial", "a" * 64)
+    with file.held():
+        file.write(progress())
+        file.of_repeat(8).write(progress())
+    with file.held():
+        assert file.read() is not None
+    monkeypatch.setenv("SEGPIPE_FRESH", "1")
+    with file.held():
+        assert file.read() is file.of_repeat(8).read() is None
+        file.write(progress())
+
+
 def test_the_state_lies_in_the_repository_also_when_dvc_works_in_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import re
 import subprocess
 from pathlib import Path
 
@@ -163,7 +164,9 @@ def test_a_bad_number_stops_with_its_batch_and_keeps_the_state(project: Path) ->
         train_on.resume.write(Progress(poisoned, done.values))
     (file,) = (project / ".segpipe" / "resume").glob("*/state.safetensors")
     before = file.read_bytes()
-    with pytest.raises(ValueError, match=r"no number in epoch 4, batch 1 \(tversky nan\)") as refusal:
+    with pytest.raises(
+        ValueError, match=r"no number in epoch 4, batch 1 \(tversky nan, gradient norm nan\)"
+    ) as refusal:
         train(NAME)
     message = str(refusal.value)
     assert message.count("tiny-train-") + message.count("copies-train-") == 4
@@ -221,3 +224,105 @@ def test_history_reads_back_to_the_last_digit(project: Path) -> None:
     with (artifacts.checkpoint(NAME) / "history.csv").open() as file:
         read = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     assert read == state().values["history"]
+
+
+def test_an_average_is_validated_and_exported_instead_of_the_weights(project: Path) -> None:
+    tiny_project.write_params(ema=0.5, checkpoint="last", epochs=2)
+    train(NAME)
+    tensors, saved = state().tensors, load_file(artifacts.checkpoint(NAME) / "model.safetensors")
+    averages = {key.removeprefix("average."): value for key, value in tensors.items() if key.startswith("average.")}
+    assert averages
+    for key, value in saved.items():
+        assert torch.equal(value, averages.get(key, tensors[f"model.{key}"])), key
+    assert any(not torch.equal(value, tensors[f"model.{key}"]) for key, value in averages.items())
+
+
+def test_training_ends_so_many_epochs_after_the_best_one(project: Path) -> None:
+    """Nothing is learnt at this rate; only batch norm's statistics still move for some epochs."""
+    tiny_project.write_params(optimizer={"name": "sgd", "lr": 1e-30}, epochs=30, stop_after=2, best_by="mpa")
+    train(NAME)
+    scores = [float(row["val_mpa"]) for row in rows("history.csv")]
+    best = scores.index(max(scores)) + 1
+    assert len(scores) == best + 2 < 30
+    assert all(max(scores[:end]) > max(scores[: end - 2]) for end in range(3, len(scores)))  # not a moment too late
+    assert artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")["best_epoch"] == best
+    train(NAME)
+    assert len(rows("history.csv")) == len(scores)
+
+
+def test_the_rate_rises_step_by_step_to_what_the_schedule_says(project: Path) -> None:
+    tiny_project.write_params(
+        optimizer={"name": "sgd", "lr": 0.1}, schedule={"kind": "poly", "power": 1.0}, warmup=1.5, epochs=3
+    )
+    train(NAME)
+    # 12 images in batches of 4: 3 steps an epoch, 4 of warm-up (1.5 * 3 = 4.5); the rate is that of the last step.
+    found = [float(row["lr"]) for row in rows("history.csv")]
+    assert found == pytest.approx([0.1 * 3 / 4, 0.1 * 2 / 3, 0.1 * 1 / 3])
+
+
+@pytest.mark.slow
+def test_repeats_are_other_seeds_beside_the_training_itself(project: Path) -> None:
+    settings = params.experiment(NAME)
+    tiny_project.write_params(epochs=1)
+    train(NAME)
+    once = tiny_project.outputs()
+    tiny_project.write_params(epochs=1, repeats=3)
+    train(NAME)
+    assert tiny_project.outputs() == once
+    folder = artifacts.checkpoint(NAME) / "repeats"
+    seeds = [str(settings.seed + 1), str(settings.seed + 2)]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(seeds)
+    ends = {(folder / seed / "model.safetensors").read_bytes() for seed in seeds} | {once["model.safetensors"]}
+    assert len(ends) == 3
+    for seed in seeds:
+        run = artifacts.read_json(folder / seed / "run.json")
+        assert run["params"]["seed"] == int(seed)
+        assert run["tracking"] is None
+        assert sorted(path.name for path in (folder / seed).iterdir()) == [
+            "history.csv",
+            "model.safetensors",
+            "run.json",
+            "timing.csv",
+        ]
+    tiny_project.write_params(epochs=1, seed=settings.seed + 1)
+    train(NAME)
+    assert tiny_project.outputs()["model.safetensors"] in ends - {once["model.safetensors"]}
+
+
+def test_a_fresh_start_is_forced_by_the_environment(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(NAME)
+    before = tiny_project.outputs()
+    monkeypatch.setenv("SEGPIPE_FRESH", "1")
+    capsys.readouterr()
+    train(NAME)
+    said = capsys.readouterr().err
+    assert "going on" not in said
+    assert f"{NAME} 1/3: loss" in said
+    assert tiny_project.outputs() == before
+
+
+def test_the_last_line_sums_the_training_up(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(NAME)
+    assert re.search(
+        rf"{NAME}: 3 epochs in \d+ s, the best one \d \(val miou 0\.\d{{3}}\), \d+ images/s\n$", capsys.readouterr().err
+    )
+
+
+@pytest.mark.slow
+def test_a_compiled_training_learns_the_same_and_its_weights_keep_their_names(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, scores = [], []
+    for compiled in ("false", "true"):
+        tiny_project.copy(template, tmp_path / compiled, monkeypatch)
+        tiny_project.write_params(epochs=2, optimizer={"name": "sgd", "lr": 0.01})
+        monkeypatch.setenv("SEGPIPE_COMPILE", compiled)
+        train(NAME)
+        ends.append(load_file(artifacts.checkpoint(NAME) / "model.safetensors"))
+        scores.append([float(row["val_loss"]) for row in rows("history.csv")])
+        run = artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")
+        assert run["machine"]["compiled"] is (compiled == "true")
+    assert ends[0].keys() == ends[1].keys()
+    assert scores[1] == pytest.approx(scores[0], rel=1e-3)

@@ -75,16 +75,17 @@ def test_a_restored_optimizer_makes_the_same_next_steps(
         assert torch.equal(expected, found), key
 
 
-def test_sgd_has_the_momentum_that_papers_mean() -> None:
-    # Gradient 1 throughout: steps of lr * 1, then lr * 1.9, with momentum 0.9.
+@pytest.mark.parametrize("momentum", [0.9, 0.5, 0.0])
+def test_sgd_has_the_momentum_that_is_asked_for(momentum: float) -> None:
+    # Gradient 1 throughout: steps of lr * 1, then lr * (1 + momentum).
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
-    optimizer = optimizers.build(Optimizer(name="sgd", lr=0.5), whole(model))
+    optimizer = optimizers.build(Optimizer(name="sgd", lr=0.5, momentum=momentum), whole(model))
     for _ in range(2):
         optimizer.zero_grad()
         model(torch.ones(1, 1)).sum().backward()
         optimizer.step()
-    assert model.weight.item() == pytest.approx(-0.5 * (1 + 1.9))
+    assert model.weight.item() == pytest.approx(-0.5 * (1 + 1 + momentum))
 
 
 def test_frozen_parameters_are_left_out_of_the_optimizer() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError, safe_open
 
-from segpipe import artifacts, tracking
+from segpipe import artifacts, params, tracking
 from segpipe.training.loop import train
 from tests.unit.training import tiny_project
 from tests.unit.training.tiny_project import NAME
@@ -32,19 +32,19 @@ def trainable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def epochs_done() -> int:
-    for path in Path(".segpipe/resume").glob("*/state.safetensors"):
+def epochs_done(file: str = "state") -> int:
+    for path in Path(".segpipe/resume").glob(f"*/{file}.safetensors"):
         try:
-            with safe_open(path, framework="pt") as file:
-                return len(json.loads(file.metadata()["facts"])["history"])
+            with safe_open(path, framework="pt") as opened:
+                return len(json.loads(opened.metadata()["facts"])["history"])
         except (FileNotFoundError, SafetensorError):
             continue  # replaced or dropped at this very moment
     return 0
 
 
-def wait_for_epoch(process: subprocess.Popen[str], epoch: int) -> None:
+def wait_for_epoch(process: subprocess.Popen[str], epoch: int, file: str = "state") -> None:
     deadline = time.monotonic() + 120
-    while epochs_done() < epoch:
+    while epochs_done(file) < epoch:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -84,6 +84,50 @@ def test_a_killed_training_ends_as_the_unbroken_one(
     (run_id,) = runs()
     assert steps(run_id) == list(range(1, EPOCHS + 1))
     assert artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")["tracking"]["run_id"] == run_id
+
+
+def whole_checkpoint() -> dict[str, bytes]:
+    """All files of the training and its repeats that may not differ from one run to the next."""
+    folder = artifacts.checkpoint(NAME)
+    names = ("model.safetensors", "history.csv")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.name in names}
+
+
+def test_everything_that_a_step_leans_on_survives_kills_at_any_moment(
+    trainable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Average, momentum, warm-up, parts, early stop and repeats; killed while it begins, trains, and repeats."""
+    model = {"name": "unet", "frozen": False, "decoder_channels": [16, 8, 8, 8, 8]}
+    everything = {
+        "model": model,
+        "epochs": 12,
+        "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+        "schedule": {"kind": "poly"},
+        "warmup": 2.5,
+        "accumulate": 2,
+        "clip": 1.0,
+        "ema": 0.8,
+        "best_by": "loss",
+        "stop_after": 9,
+        "repeats": 2,
+    }
+    for run in ("unbroken", "killed"):
+        tiny_project.copy(trainable, tmp_path / run, monkeypatch)
+        tiny_project.write_params(**everything)
+        if run == "unbroken":
+            train(NAME)
+            expected = whole_checkpoint()
+    assert len(expected) == 4
+    seed = params.experiment(NAME).seed + 1
+    for epoch, file, later in ((0, "state", 0.0), (4, "state", 0.11), (2, f"seed-{seed}", 0.05)):
+        process = tiny_project.trainer()
+        wait_for_epoch(process, epoch, file)
+        time.sleep(later)  # into the next epoch, wherever that is
+        process.kill()
+        process.wait()
+        assert not artifacts.checkpoint(NAME).exists()
+    train(NAME)
+    assert whole_checkpoint() == expected
 
 
 def test_a_second_trainer_is_refused_while_the_first_one_works(

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, PolynomialLR, ReduceLROnPlateau
 
-from segpipe.params.schema import ConstantSchedule, CosineSchedule, PlateauSchedule
-from segpipe.training.schedules import learning_rate
+from segpipe.params.schema import ConstantSchedule, CosineSchedule, PlateauSchedule, PolySchedule
+from segpipe.training.schedules import learning_rate, warmed_up
 
 CRAFTED = {
     "falling": [1.0, 0.9, 0.8, 0.7, 0.6, 0.5],
@@ -76,3 +76,30 @@ def test_cosine_is_the_schedule_of_torch(epochs: int, floor: float) -> None:
 
 def test_constant_ignores_epochs_and_losses() -> None:
     assert {learning_rate(ConstantSchedule(), 0.02, epoch, 9, [1.0] * epoch) for epoch in range(1, 10)} == {0.02}
+
+
+@pytest.mark.parametrize("power", [0.9, 1.0, 2.0])
+def test_the_poly_schedule_is_torchs(power: float) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    scheduler, expected = PolynomialLR(optimizer, total_iters=7, power=power), []
+    for _ in range(7):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    schedule = PolySchedule(kind="poly", power=power)
+    assert [learning_rate(schedule, 0.01, epoch, 7, []) for epoch in range(1, 8)] == pytest.approx(expected)
+
+
+def test_a_warm_up_is_torchs_linear_one() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler, expected = LinearLR(optimizer, start_factor=1 / 6, total_iters=5), []
+    for _ in range(9):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert [warmed_up(step, 4, 1.5) for step in range(1, 10)] == pytest.approx(expected)  # 4 steps * 1.5 epochs = 6
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.01])
+def test_without_a_whole_step_of_warm_up_the_first_step_has_the_full_rate(warmup: float) -> None:
+    assert warmed_up(1, 10, warmup) == 1.0
