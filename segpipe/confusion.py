@@ -6,6 +6,9 @@ import numpy as np
 
 from segpipe.labels import IGNORE
 
+COUNTED_AT_ONCE = 1 << 24
+"""OpenCV counts pairs of bytes fastest, but hands the counts over as floats, which are exact up to here."""
+
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int, source: str = "") -> np.ndarray:
     """Pixel counts by (true class, predicted class): [C, C] int64. Ignored pixels count nowhere."""
@@ -15,15 +18,25 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
         if ids.dtype != np.uint8 and ids.size and not 0 <= ids.min() <= ids.max() <= IGNORE:
             found = f"{source or 'a mask'} or its prediction holds ids from {ids.min()} to {ids.max()}"
             raise ValueError(f"{found}, and class ids are 0 to {IGNORE}. Remap them first: segpipe/labels.py")
-    # Class ids fit in a byte, so a pair fits in 16 bits: ignored truth lands in rows that are cut off below.
-    pair = (truth.astype(np.uint16) << 8) | prediction.astype(np.uint16)
-    counts = np.bincount(pair.ravel(), minlength=1 << 16).reshape(256, 256)
-    _refuse_unknown_ids(counts, num_classes, source)
-    return counts[:num_classes, :num_classes].astype(np.int64)
+    counts = pair_counts(truth.astype(np.uint8, copy=False), prediction.astype(np.uint8, copy=False))
+    _refuse_unknown_ids(counts, num_classes, source)  # ignored truth lies in a row that is cut off
+    return counts[:num_classes, :num_classes].copy()
+
+
+def pair_counts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How often each pair of bytes lies at one place of two uint8 arrays: [256, 256] int64."""
+    import cv2
+
+    counts = np.zeros((256, 256), np.int64)
+    flat = [np.ascontiguousarray(each).reshape(1, -1) for each in (first, second)]
+    for start in range(0, first.size, COUNTED_AT_ONCE):
+        parts = [each[:, start : start + COUNTED_AT_ONCE] for each in flat]
+        counts += cv2.calcHist(parts, [0, 1], None, [256, 256], [0, 256, 0, 256]).astype(np.int64)
+    return counts
 
 
 def _refuse_unknown_ids(counts: np.ndarray, num_classes: int, source: str) -> None:
-    unknown = [int(i) for i in np.flatnonzero(counts.sum(1)) if num_classes <= i != IGNORE]
+    unknown = [int(i) for i in np.flatnonzero(counts.any(1)) if num_classes <= i != IGNORE]
     if unknown:
         raise ValueError(
             f"the truth {source} holds class ids {unknown}, outside the label table of {num_classes} classes. "

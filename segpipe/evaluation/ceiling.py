@@ -18,6 +18,11 @@ def perfect_prediction(model: SegmentationModel, masks: Tensor, num_classes: int
     return model.readout(areas, size).argmax(1).to(torch.uint8)
 
 
+def shows_every_pixel(model: SegmentationModel, size: tuple[int, int]) -> bool:
+    """Whether each pixel is a cell of its own that is read out as it is: then a perfect prediction is the truth."""
+    return model.cell_grid(size) == size and type(model).readout is SegmentationModel.readout
+
+
 def _areas(is_class: Tensor, grid: tuple[int, int]) -> Tensor:
     """How much of each cell each class covers: [B, C, H, W] -> [B, C, h, w], in whole units, so that ties stay ties."""
     *leading, height, width = is_class.shape

@@ -2,150 +2,175 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from segpipe import artifacts, lineage, losses, params, tracking
 from segpipe.checkpoints import MODEL_FILE, build_model, load_model, origin_of
 from segpipe.confusion import confusion_matrix
 from segpipe.devices import Machine, machine
-from segpipe.evaluation.ceiling import perfect_prediction
 from segpipe.evaluation.colour import colour_alone
+from segpipe.evaluation.confidence import fitted_temperature
 from segpipe.evaluation.cost import measured_cost
-from segpipe.evaluation.panels import write_panels
+from segpipe.evaluation.counting import Scored, Scorer, in_order_of
+from segpipe.evaluation.native import NativePairs
+from segpipe.evaluation.panels import Candidate, Extremes, write_panels
+from segpipe.evaluation.results import Totals, numbers, or_none, write_tables, written_rows
+from segpipe.features import Feed
+from segpipe.inference.test_time import logits_of
 from segpipe.labels import LabelTable
 from segpipe.layers.segmentation_model import SegmentationModel
-from segpipe.loading import Samples, in_order, num_batches
+from segpipe.loading import Samples
 from segpipe.metrics import overlap
-from segpipe.params import Combined, Experiment, Trained
+from segpipe.params.schema import Evaluation
 from segpipe.preparation.statistics import class_weights
-from segpipe.terminal import progress, say
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One image: its confusion, and that of a perfect predictor behind the model's own readout."""
-
-    name: str
-    confusion: np.ndarray
-    ceiling: np.ndarray
-    loss: float
+from segpipe.processes import gathered, launch, place, summed
+from segpipe.terminal import say
 
 
 def evaluate(name: str) -> None:
-    """data/evaluations/<name>."""
-    settings = params.experiment(name)
-    here = machine(params.hardware())
-    manifest = artifacts.read_json(artifacts.prepared(settings.prepared) / "manifest.json")
-    labels = LabelTable.from_dict(manifest["labels"])
-    model = _trained(name, settings, len(labels.classes)).on(here.device)
-    samples = Samples([artifacts.prepared(settings.prepared)], params.evaluation(name).split)
-    weights = class_weights(settings.class_weights, artifacts.prepared(settings.prepared))
-    loss = losses.built(settings.loss, weights)
-    scored = list(_stream(model, loss.to(here.device), samples, settings, here, len(labels.classes)))
-    with artifacts.replacing_folder(artifacts.evaluation(name)) as partial:
-        metrics = _metrics(name, settings, manifest, scored, labels)
-        metrics["colour_alone"] = _or_none(_colour_alone(settings, samples, len(labels.classes)))
-        artifacts.write_json(partial / "metrics.json", metrics)
-        _write_counts(partial, scored, labels)
-        cost = measured_cost(model, samples, here, artifacts.checkpoint(name) / MODEL_FILE)
-        artifacts.write_json(partial / "cost.json", cost)
-        mious = {one.name: overlap.overall(one.confusion)["miou"] for one in scored}
-        write_panels(partial, model, samples, mious, labels, here)
-    _track(name, metrics)
+    """data/evaluations/<name>, in as many processes as the hardware block asks for."""
+    launch(partial(_evaluate, name), params.hardware())
+
+
+def _evaluate(name: str) -> None:
+    work = Scoring(name)
+    scored = in_order_of(work.samples.names, work.stream(), work.settings.batch)
+    if place().is_first:
+        _write(work, scored)
+    else:  # the others only help it
+        deque(scored, 0)
+        gathered(work.extremes)
+        work.repeats()
+
+
+def _write(work: Scoring, scored: Iterator[Scored]) -> None:
+    with artifacts.replacing_folder(artifacts.evaluation(work.name)) as folder, ThreadPoolExecutor(1) as aside:
+        colour = aside.submit(work.colour_alone)
+        totals = written_rows(folder, scored, work.labels.class_names)
+        work.extremes.join(gathered(work.extremes))
+        metrics = work.metrics(totals, colour.result(), work.repeats())
+        artifacts.write_json(folder / "metrics.json", metrics)
+        write_tables(folder, totals, work.labels.name, work.labels.class_names)
+        cost = measured_cost(work.model, work.samples, work.here, work.checkpoint)
+        artifacts.write_json(folder / "cost.json", cost)
+        write_panels(folder, work.model, work.samples, work.extremes, work.labels)
+    _track(work.name, metrics)
     miou, ceiling = (format(metrics[key] or float("nan"), ".4f") for key in ("miou", "resolution_ceiling"))
-    say(f"{name}: mIoU {miou} on {metrics['images']} images of {metrics['split']} (its ceiling: {ceiling})")
+    say(f"{work.name}: mIoU {miou} on {metrics['images']} images of {metrics['split']} (its ceiling: {ceiling})")
 
 
-def _colour_alone(settings: Trained, samples: Samples, num_classes: int) -> float:
-    return colour_alone(Samples([artifacts.prepared(settings.prepared)], "train"), samples, num_classes)
+class Scoring:
+    """One experiment's evaluation: what it is scored with, and what becomes of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.settings, self.how = name, params.experiment(name), params.evaluation(name)
+        self.here = machine(params.hardware())
+        self.prepared = artifacts.prepared(self.settings.prepared)
+        self.manifest = artifacts.read_json(self.prepared / "manifest.json")
+        self.labels = LabelTable.from_dict(self.manifest["labels"])
+        self.samples = Samples([self.prepared], self.how.split)
+        self.origin = origin_of(name, self.settings)
+        self.checkpoint = artifacts.checkpoint(name) / MODEL_FILE
+        self.model = self._model(self.checkpoint, self.settings.seed)
+        self.extremes = Extremes()
+
+    def _model(self, checkpoint: Path, seed: int) -> SegmentationModel:
+        model = build_model(self.settings.model, len(self.labels.classes), self.origin, seed)
+        return load_model(model, checkpoint).on(self.here.device)
+
+    def stream(self) -> Iterator[Scored]:
+        """This process's images."""
+        loss = losses.built(self.settings.loss, class_weights(self.settings.class_weights, self.prepared))
+        scorer = Scorer(
+            model=self.model,
+            num_classes=len(self.labels.classes),
+            how=self.how,
+            here=self.here,
+            loss=loss.to(self.here.device),
+            temperature=self.temperature,
+            native=self._native(),
+        )
+        # Of the images: kept features are rounded, and what is served or verified elsewhere has none.
+        source = Feed(self.model, self.samples)
+        for scored, prediction in scorer.stream(source, self.settings.batch, self.samples.threads):
+            miou = overlap.overall(scored.confusion)["miou"]
+            self.extremes.add([Candidate(scored.name, miou, prediction)])
+            yield scored
+
+    @cached_property
+    def temperature(self) -> float:
+        val = Samples([self.prepared], "val")
+        batch = max(1, self.settings.batch // place().count)
+        return fitted_temperature(self.model, val, self.how, self.here, len(self.samples), batch)
+
+    def _native(self) -> NativePairs | None:
+        if not self.how.native:
+            return None
+        prepared = params.prepared(self.settings.prepared)
+        return NativePairs(prepared, self.how.split, with_images=self.how.window is not None)
+
+    def colour_alone(self) -> float:
+        return colour_alone(Samples([self.prepared], "train"), self.samples, len(self.labels.classes))
+
+    def repeats(self) -> dict[str, Any] | None:
+        """The mIoU of every seed that was trained, and how far they lie apart: the standard deviation."""
+        others = sorted((artifacts.checkpoint(self.name) / "repeats").glob(f"*/{MODEL_FILE}"), key=_seed)
+        if not others:
+            return None
+        found = [(self.settings.seed, self.checkpoint), *((_seed(path), path) for path in others)]
+        mious = [self._miou(path, seed) for seed, path in found]
+        spread = float(np.std(mious, ddof=1))
+        return {"seeds": [seed for seed, _ in found], "miou": mious, "mean": float(np.mean(mious)), "spread": spread}
+
+    def _miou(self, checkpoint: Path, seed: int) -> float:
+        model, num_classes = self._model(checkpoint, seed), len(self.labels.classes)
+        confusions = image_confusions(model, self.samples, self.settings.batch, self.here, num_classes, self.how)
+        total = sum((counts for _, counts in confusions), np.zeros((num_classes, num_classes), np.int64))
+        return overlap.overall(summed(total))["miou"]
+
+    def metrics(self, totals: Totals, colour: float, repeats: dict[str, Any] | None) -> dict[str, Any]:
+        """The content of metrics.json."""
+        run = artifacts.read_json(artifacts.checkpoint(self.name) / "run.json")
+        return {
+            "experiment": self.name,
+            "prepared": self.settings.prepared,
+            "fabricated": self.manifest["fabricated"],
+            "weights_label": run["lineage"]["weights"]["label"],
+            "split": self.how.split,
+            "evaluation": self.how.model_dump(mode="json"),
+            "selected_on": {**run["selected_on"], "temperature": "val"},
+            **numbers(totals, self.labels.class_names),
+            "temperature": self.temperature,
+            "repeats": repeats,
+            "data": self.manifest["content"],
+            "checkpoint": lineage.file_hash(self.checkpoint),
+            "colour_alone": or_none(colour),
+        }
 
 
-def _trained(name: str, settings: Experiment | Combined, num_classes: int) -> SegmentationModel:
-    model = build_model(settings.model, num_classes, origin_of(name, settings), settings.seed)
-    return load_model(model, artifacts.checkpoint(name) / MODEL_FILE)
+def _seed(checkpoint: Path) -> int:
+    return int(checkpoint.parent.name)
 
 
 @torch.inference_mode()
-def _stream(
-    model: SegmentationModel, loss: nn.Module, samples: Samples, settings: Trained, here: Machine, num_classes: int
-) -> Iterator[Scored]:
-    batches = progress(in_order(samples, settings.batch), "evaluate", num_batches(samples, settings.batch))
-    for batch in batches:
-        on_device = batch.to(here.device)
+def image_confusions(
+    model: SegmentationModel, samples: Samples, batch: int, here: Machine, num_classes: int, how: Evaluation
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and confusion [C, C] of each of this process's images, at training size."""
+    for one in Feed(model, samples).in_order(batch):
         with here.autocast():
-            logits = model(on_device.images)
+            logits = logits_of(model, one.images.to(here.device), how)
         predicted = logits.argmax(1).to(torch.uint8).cpu().numpy()
-        perfect = perfect_prediction(model, on_device.masks, num_classes).cpu().numpy()
-        masks, truths = model.truth(on_device.masks), model.truth(batch.masks).numpy()
-        for i, name in enumerate(batch.names):
-            truth = truths[i]
-            yield Scored(
-                name,
-                confusion_matrix(truth, predicted[i], num_classes, name),
-                confusion_matrix(truth, perfect[i], num_classes, name),
-                sum(term.item() for term in loss(logits[i : i + 1], masks[i : i + 1]).values()),
-            )
-
-
-def _metrics(
-    name: str, settings: Experiment | Combined, manifest: dict[str, Any], scored: list[Scored], labels: LabelTable
-) -> dict[str, Any]:
-    confusion = _sum(s.confusion for s in scored)
-    run = artifacts.read_json(artifacts.checkpoint(name) / "run.json")
-    return {
-        "experiment": name,
-        "prepared": settings.prepared,
-        "fabricated": manifest["fabricated"],
-        "weights_label": run["lineage"]["weights"]["label"],
-        "split": params.evaluation(name).split,
-        "selected_on": run["selected_on"],
-        "images": len(scored),
-        "loss": float(np.mean([s.loss for s in scored])),
-        "resolution_ceiling": _or_none(overlap.overall(_sum(s.ceiling for s in scored))["miou"]),
-        **{metric: _or_none(value) for metric, value in overlap.overall(confusion).items()},
-        "per_class": overlap.table(confusion, labels.class_names),
-        "data": manifest["content"],
-        "checkpoint": lineage.file_hash(artifacts.checkpoint(name) / MODEL_FILE),
-    }
-
-
-def _or_none(score: float) -> float | None:
-    """JSON has no NaN."""
-    return None if np.isnan(score) else score
-
-
-def _sum(matrices: Iterator[np.ndarray]) -> np.ndarray:
-    total: np.ndarray = sum(matrices, start=np.zeros((), np.int64))
-    return total
-
-
-def _write_counts(folder: Path, scored: list[Scored], labels: LabelTable) -> None:
-    names = labels.class_names
-    total = _sum(s.confusion for s in scored)
-    rows = [{"truth": name, **dict(zip(names, total[i].tolist(), strict=True))} for i, name in enumerate(names)]
-    artifacts.write_rows(folder / "confusion.csv", rows, ["truth", *names])
-    counts = (
-        {
-            "image": s.name,
-            "class": name,
-            "intersection": int(s.confusion[i, i]),
-            "union": int(s.confusion[i].sum() + s.confusion[:, i].sum() - s.confusion[i, i]),
-            "truth": int(s.confusion[i].sum()),
-        }
-        for s in scored
-        for i, name in enumerate(names)
-    )
-    artifacts.write_rows(folder / "image_counts.csv", counts, ["image", "class", "intersection", "union", "truth"])
-    images = ({"image": s.name, **overlap.overall(s.confusion)} for s in scored)
-    columns = ["image", "miou", "pixel_accuracy"]
-    artifacts.write_rows(folder / "images.csv", ({c: row[c] for c in columns} for row in images), columns)
+        for truth, prediction, name in zip(model.truth(one.masks).numpy(), predicted, one.names, strict=True):
+            yield name, confusion_matrix(truth, prediction, num_classes, name)
 
 
 def _track(name: str, metrics: dict[str, Any]) -> None:

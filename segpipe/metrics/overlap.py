@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 
 
+def class_counts(confusion: np.ndarray) -> np.ndarray:
+    """Intersection, union and truth of each class, in pixels: [3, C] int64."""
+    hits, truth = np.diag(confusion), confusion.sum(1)
+    return np.stack([hits, truth + confusion.sum(0) - hits, truth])
+
+
 def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """`iou`, `dice`, `precision`, `recall` and `support` by class; NaN where there is nothing to divide by."""
     hits = np.diag(confusion).astype(float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,10 +12,15 @@ from segpipe import components
 from segpipe.components import did_you_mean
 from segpipe.labels import LabelTable
 from segpipe.params.explaining import explanation
-from segpipe.params.schema import Component, Experiment, Gate, Params, Trained
+from segpipe.params.schema import Combined, Component, Evaluation, Experiment, Gate, Params, Trained
 
-OVERALL = ("miou", "miou_absent_as_zero", "pixel_accuracy", "mpa", "mean_dice", "fwiou")
-PER_CLASS = ("iou", "dice", "precision", "recall")
+OVERALL = (
+    *("miou", "miou_absent_as_zero", "pixel_accuracy", "mpa", "mean_dice", "fwiou"),
+    *("boundary_iou", "miou_small", "miou_medium", "miou_large"),
+    *("native_miou", "native_pixel_accuracy", "native_boundary_iou"),
+)
+PER_CLASS = ("iou", "dice", "precision", "recall", "boundary_iou", "iou_small", "iou_medium", "iou_large")
+"""What a floor may be put under: of these, more is better."""
 
 
 def broken_references(params: Params) -> list[str]:
@@ -26,6 +32,7 @@ def broken_references(params: Params) -> list[str]:
         _options,
         _members,
         _fits,
+        _scored,
         _floors,
     )
     for check in checks:
@@ -149,6 +156,35 @@ def _fits(params: Params) -> Iterator[str]:
         yield from _encoder(params, name, experiment)
     for place, trained in _trained(params):
         yield from _class_weights(place, trained, label_table(params, trained.prepared))
+
+
+def _scored(params: Params) -> Iterator[str]:
+    """Whatever of an image the model is to see at once must be of a size that it takes."""
+    for place, trained in _trained(params):
+        how = trained.evaluation or Evaluation()
+        multiple = _size_multiple(params, trained)
+        seen = how.window or params.prepared[trained.prepared].size
+        if how.window and any(side % multiple for side in seen):
+            near = [max(multiple, round(side / multiple) * multiple) for side in seen]
+            yield (
+                f"{place}.evaluation.window: {list(seen)} does not fit model '{trained.model.name}', "
+                f"which takes multiples of {multiple} (nearest: {near})"
+            )
+            continue
+        for scale in how.scales:
+            scaled = [round(scale * side) for side in seen]
+            if any(side % multiple for side in scaled):
+                yield (
+                    f"{place}.evaluation.scales: {scale} makes {scaled} of {list(seen)}, and model "
+                    f"'{trained.model.name}' takes multiples of {multiple}: take another scale, or a window that fits"
+                )
+
+
+def _size_multiple(params: Params, trained: Trained) -> int:
+    """Of a combined model, what fits its members too."""
+    own: int = components.options("models", trained.model.name, trained.model.options).size_multiple
+    members = trained.members.model_dump().values() if isinstance(trained, Combined) else ()
+    return math.lcm(own, *(_size_multiple(params, params.experiments[name]) for name in members))
 
 
 def _members(params: Params) -> Iterator[str]:

@@ -305,6 +305,8 @@ class Gate(Settings):
     experiment: Name
     floors: Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
     delta: NonNegativeFloat = 0.01
+    against: Annotated[str, Field(pattern=r"^[^-\s][^\s:]*$")] = "champion"
+    """Than what it may not be worse by more than delta: the champion, or the same experiment at a git revision."""
 
 
 class Hardware(Settings):

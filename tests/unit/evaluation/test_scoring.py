@@ -17,6 +17,7 @@ from segpipe import artifacts, params, tracking
 from segpipe.checkpoints import build_model, load_model, origin_of
 from segpipe.evaluation.scoring import evaluate
 from segpipe.preparation.manifest import PackedSplit
+from segpipe.training.loop import train
 from tests.unit.training import tiny_project
 from tests.unit.training.tiny_project import NAME
 
@@ -61,8 +62,7 @@ def counted() -> tuple[np.ndarray, np.ndarray]:
     return truth[truth != 255], predicted[truth != 255]
 
 
-def test_the_scores_are_those_of_the_models_own_predictions(trained: Path) -> None:
-    evaluate(NAME)
+def test_the_scores_are_those_of_the_models_own_predictions(evaluated: Path) -> None:
     truth, predicted = counted()
     found = metrics()
     assert found["miou"] == pytest.approx(jaccard_score(truth, predicted, average="macro"), rel=1e-12)
@@ -73,8 +73,7 @@ def test_the_scores_are_those_of_the_models_own_predictions(trained: Path) -> No
     assert sum(found["per_class"][name]["support"] for name in CLASSES) == 4 * 30 * 32  # two of 32 rows are ignored
 
 
-def test_the_counts_are_those_of_the_models_own_predictions(trained: Path) -> None:
-    evaluate(NAME)
+def test_the_counts_are_those_of_the_models_own_predictions(evaluated: Path) -> None:
     truth, predicted = counted()
     confusion = [[int(((truth == t) & (predicted == p)).sum()) for p in (0, 1)] for t in (0, 1)]
     rows = artifacts.read_rows(written("confusion.csv"))
@@ -92,8 +91,7 @@ def test_the_counts_are_those_of_the_models_own_predictions(trained: Path) -> No
     assert next(by_image, None) is None
 
 
-def test_the_files_agree_with_each_other(trained: Path) -> None:
-    evaluate(NAME)
+def test_the_files_agree_with_each_other(evaluated: Path) -> None:
     counts = artifacts.read_rows(written("image_counts.csv"))
     confusion = artifacts.read_rows(written("confusion.csv"))
     for class_name in CLASSES:
@@ -111,8 +109,7 @@ def test_the_files_agree_with_each_other(trained: Path) -> None:
         assert float(row["pixel_accuracy"]) == pytest.approx(accuracy)
 
 
-def test_metrics_say_what_they_were_taken_on(trained: Path) -> None:
-    evaluate(NAME)
+def test_metrics_say_what_they_were_taken_on(evaluated: Path) -> None:
     found = metrics()
     checkpoint = artifacts.checkpoint(NAME) / "model.safetensors"
     prepared = artifacts.prepared(params.experiment(NAME).prepared)
@@ -122,7 +119,7 @@ def test_metrics_say_what_they_were_taken_on(trained: Path) -> None:
         "fabricated": True,
         "weights_label": "random: mechanics only",
         "split": "test",
-        "selected_on": {"checkpoint": "val"},
+        "selected_on": {"checkpoint": "val", "temperature": "val"},
         "images": 4,
         "resolution_ceiling": 1.0,
         "data": artifacts.read_json(prepared / "manifest.json")["content"],
@@ -132,7 +129,12 @@ def test_metrics_say_what_they_were_taken_on(trained: Path) -> None:
     assert found["loss"] > 0
 
 
-def test_an_evaluation_on_val_repeats_the_best_epoch_of_the_history(trained: Path) -> None:
+def test_an_evaluation_on_val_repeats_the_best_epoch_of_the_history(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where training saw the images themselves: kept features are rounded."""
+    monkeypatch.setenv("SEGPIPE_FEATURE_CACHE_GB", "0")
+    train(NAME)
     run = artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")
     best = artifacts.read_rows(artifacts.checkpoint(NAME) / "history.csv")[run["best_epoch"] - 1]
     tiny_project.write_params(evaluation={"split": "val"})
@@ -150,8 +152,7 @@ def test_two_evaluations_write_the_same_bytes(trained: Path) -> None:
     assert ends[0] == ends[1]
 
 
-def test_the_panels_show_input_truth_and_prediction(trained: Path) -> None:
-    evaluate(NAME)
+def test_the_panels_show_input_truth_and_prediction(evaluated: Path) -> None:
     panels = artifacts.read_json(written("panels.json"))
     scores = {row["image"]: float(row["miou"]) for row in artifacts.read_rows(written("images.csv"))}
     assert [panel["miou"] for panel in panels] == sorted(scores.values(), reverse=True)
@@ -165,8 +166,7 @@ def test_the_panels_show_input_truth_and_prediction(trained: Path) -> None:
         assert np.array_equal(np.asarray(Image.open(written(panel["input"]))), image)
 
 
-def test_the_cost_is_counted_on_the_model_itself(trained: Path) -> None:
-    evaluate(NAME)
+def test_the_cost_is_counted_on_the_model_itself(evaluated: Path) -> None:
     cost, settings = artifacts.read_json(written("cost.json")), params.experiment(NAME)
     model = build_model(settings.model, 2, origin_of(NAME, settings), 0)
     encoder = sum(p.numel() for p in model.get_submodule("backbone").parameters())
@@ -176,8 +176,7 @@ def test_the_cost_is_counted_on_the_model_itself(trained: Path) -> None:
     assert cost["latency_ms"] > 0
 
 
-def test_the_scores_land_on_the_run_of_the_training(trained: Path) -> None:
-    evaluate(NAME)
+def test_the_scores_land_on_the_run_of_the_training(evaluated: Path) -> None:
     run_id = artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")["tracking"]["run_id"]
     logged = tracking._client().get_run(run_id).data.metrics
     assert logged["test_miou"] == metrics()["miou"]

@@ -46,10 +46,10 @@ def test_an_experiment_resolves_with_every_default_filled_in(edit: Edit) -> None
 
 
 def test_how_an_experiment_is_scored_lies_apart_so_that_a_change_trains_nothing(edit: Edit) -> None:
-    edit({f"{BINARY}/evaluation": {"split": "val", "scales": [0.5, 1.0]}})
+    edit({f"{BINARY}/evaluation": {"split": "val", "scales": [1.0, 2.0]}})
     blocks = resolved()
     scored = blocks["evaluations"][BINARY.rpartition("/")[2]]
-    assert (scored["split"], scored["scales"], scored["flips"]) == ("val", [0.5, 1.0], False)
+    assert (scored["split"], scored["scales"], scored["flips"]) == ("val", [1.0, 2.0], False)
     edit({f"{BINARY}/evaluation": None})
     assert resolved()["experiments"] == blocks["experiments"]
     assert resolved()["evaluations"][BINARY.rpartition("/")[2]]["split"] == "test"
