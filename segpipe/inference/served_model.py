@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,22 @@ import numpy as np
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
+# Said at each load: `register` gives the signature, which MLflow would rather read off type hints.
+warnings.filterwarnings("ignore", message=".*Add type hints", category=UserWarning)
+
 
 class ServedModel(PythonModel):  # type: ignore[misc] # mlflow's types are too slow to follow
     """Loads without pickle: safetensors, JSON, and segpipe's own code."""
 
     def load_context(self, context: Any) -> None:
-        from segpipe import artifacts
-        from segpipe.checkpoints import build_model, load_model
-        from segpipe.params.schema import Component
+        from segpipe import artifacts, params
+        from segpipe.devices import machine
+        from segpipe.inference.usable_model import assembled
 
         files = {name: Path(path) for name, path in context.artifacts.items()}
-        self.config = artifacts.read_json(files["config"])
-        experiment = self.config["experiment"]
-        settings = Component.model_validate(experiment["model"])
-        model = build_model(settings, len(self.config["labels"]["classes"]), files["origin"], experiment["seed"])
-        self.model = load_model(model, files["checkpoint"])
+        config = artifacts.read_json(files["config"])
+        here = machine(params.hardware())  # of the environment: SEGPIPE_DEVICE, SEGPIPE_PRECISION
+        self.usable = assembled("served", config, files["checkpoint"], files["origin"], here)
 
     # MLflow would take type hints here for the schema of a request.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
@@ -39,11 +41,7 @@ class ServedModel(PythonModel):  # type: ignore[misc] # mlflow's types are too s
     def _mask(self, encoded: str) -> str:
         from PIL import Image
 
-        from segpipe.inference.predict import predict
-
-        image = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))
-        height, width = self.config["size"]
-        mask = predict(self.model, image, (height, width), self.config["interpolation"])
+        mask = self.usable.mask(np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")))
         png = io.BytesIO()
         Image.fromarray(mask).save(png, format="PNG")
         return base64.b64encode(png.getvalue()).decode()

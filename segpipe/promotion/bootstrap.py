@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-RESAMPLES = 2000
-
-
-def miou(intersection: np.ndarray, union: np.ndarray) -> np.ndarray:
-    """Pixel counts [..., C] -> mIoU over the classes that are there: [...]."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: np.ndarray = np.nanmean(intersection / np.where(union > 0, union, np.nan), axis=-1)
-    return result
+from segpipe.metrics.bootstrap import RESAMPLES, miou, resampled_sums
 
 
 def lower_bound_of_difference(
@@ -20,9 +13,5 @@ def lower_bound_of_difference(
     """The lower end of the 95 % interval of mIoU(ours) − mIoU(theirs), from (intersection, union) by image: [N, C]."""
     if ours[0].shape != theirs[0].shape:
         raise ValueError(f"counts of {ours[0].shape} and of {theirs[0].shape} images and classes cannot be compared")
-    num_images = len(ours[0])
-    drawn = np.random.default_rng(0).integers(0, num_images, (resamples, num_images))
-    # How often each image was drawn turns every resample into one matrix product.
-    times = np.stack([np.bincount(row, minlength=num_images) for row in drawn]).astype(float)
-    ours_miou, their_miou = (miou(times @ intersection, times @ union) for intersection, union in (ours, theirs))
-    return float(np.percentile(ours_miou - their_miou, 2.5))
+    sums = resampled_sums(np.stack([*ours, *theirs], 1), resamples)  # [resamples, 4, C]
+    return float(np.percentile(miou(sums[:, 0], sums[:, 1]) - miou(sums[:, 2], sums[:, 3]), 2.5))

@@ -9,8 +9,9 @@ from typing import Any
 
 from segpipe import artifacts
 from segpipe.params import Gate
+from segpipe.promotion import evidence
 from segpipe.promotion.bootstrap import lower_bound_of_difference
-from segpipe.promotion.evidence import Counts, Metrics, arrays, read_champions, read_counts, read_metrics
+from segpipe.promotion.evidence import Champion, Evidence, in_a_line
 from segpipe.terminal import say
 
 
@@ -41,17 +42,16 @@ def run_gate(gates: dict[str, Gate]) -> int:
 def verdict(name: str, gate: Gate) -> list[Check]:
     """Every check of one gate; a file that is missing or damaged is a check that failed."""
     try:
-        metrics = read_metrics(gate.experiment)
-        counts = read_counts(gate.experiment, metrics)
+        ours = evidence.read(gate.experiment)
     except (OSError, ValueError, KeyError) as error:
-        return [Check(name, f"files of {gate.experiment}", "readable", _first_line(error), False)]
-    floors = [check for metric, floor in gate.floors.items() for check in _floor(name, metrics, metric, floor)]
-    return [*floors, _against_champion(name, gate, metrics, counts)]
+        return [Check(name, f"files of {gate.experiment}", "readable", in_a_line(error), False)]
+    floors = [check for metric, floor in gate.floors.items() for check in _floor(name, ours, metric, floor)]
+    return [*floors, _no_worse(name, gate, ours)]
 
 
-def _floor(name: str, metrics: Metrics, metric: str, floor: float) -> list[Check]:
+def _floor(name: str, ours: Evidence, metric: str, floor: float) -> list[Check]:
     """`per_class.*.iou` is a check for every class; a name that matches nothing has failed."""
-    matching = {key: value for key, value in metrics.scores.items() if fnmatch.fnmatchcase(key, metric)}
+    matching = {key: value for key, value in ours.metrics.scores.items() if fnmatch.fnmatchcase(key, metric)}
     if not matching:
         return [Check(name, metric, f"≥ {floor:.3f}", "no such metric", False)]
     return [
@@ -60,33 +60,47 @@ def _floor(name: str, metrics: Metrics, metric: str, floor: float) -> list[Check
     ]
 
 
-def _against_champion(name: str, gate: Gate, metrics: Metrics, counts: Counts) -> Check:
-    def check(found: str, passed: bool) -> Check:
-        return Check(name, "mIoU − champion's, lower 95 % bound", f"≥ −{gate.delta:.3f}", found, passed)
+def _no_worse(name: str, gate: Gate, ours: Evidence) -> Check:
+    """Than the champion, or than the same experiment was at a git revision, by more than delta."""
+    them = "champion's" if gate.against == "champion" else f"that of {gate.experiment} at {gate.against}"
+    subject, required = f"mIoU − {them}, lower 95 % bound", f"≥ −{gate.delta:.3f}"
+    try:
+        theirs = _theirs(name, gate)
+        if theirs is None:
+            return Check(name, subject, required, "no champion yet: floors only", True)
+        bound = _bound(name, ours, theirs)
+    except (OSError, ValueError, KeyError) as error:
+        return Check(name, subject, required, in_a_line(error), False)
+    return Check(name, subject, required, _shown(bound), _is_number(bound) and bound >= -gate.delta)
 
+
+def _theirs(name: str, gate: Gate) -> Champion | Evidence | None:
+    if gate.against != "champion":
+        return evidence.read_at(gate.against, gate.experiment)
     try:
-        champion = read_champions().get(name)
+        return evidence.read_champions().get(name)
     except (OSError, ValueError) as error:
-        return check(f"{artifacts.CHAMPIONS} holds no champions ({_first_line(error)})", False)
-    if champion is None:
-        return check("no champion yet: floors only", True)
-    if champion.data != metrics.data or champion.counts.keys() != counts.keys():
-        return check(
-            f"the champion was scored on other data: score it anew, or drop it from {artifacts.CHAMPIONS}", False
-        )
-    order = list(counts)
+        raise ValueError(f"{artifacts.CHAMPIONS} holds no champions ({in_a_line(error)})") from None
+
+
+def _bound(name: str, ours: Evidence, theirs: Champion | Evidence) -> float:
+    is_champion = isinstance(theirs, Champion)
+    measured = theirs if isinstance(theirs, Champion) else theirs.metrics
+    if measured.conditions != ours.metrics.conditions or theirs.counts.keys() != ours.counts.keys():
+        cure = f"score it anew: `python -m segpipe rescore {name}`" if is_champion else "compare with `champion`"
+        raise ValueError(f"scored on other data, or in another way; {cure}")
+    order = list(ours.counts)
     try:
-        bound = lower_bound_of_difference(arrays(counts, order), arrays(champion.counts, order))
+        return lower_bound_of_difference(evidence.arrays(ours.counts, order), evidence.arrays(theirs.counts, order))
     except ValueError:  # rows of several lengths
-        return check(f"the champion in {artifacts.CHAMPIONS} was counted in other classes", False)
-    return check(_shown(bound), _is_number(bound) and bound >= -gate.delta)
+        raise ValueError("counted in other classes, so that nothing can be compared") from None
 
 
 def markdown(checks: list[Check]) -> str:
     """The table, failures first, under a sentence that says it all."""
     failed = sum(not check.passed for check in checks)
     lines = [
-        f"**The gate is {'closed' if failed else 'open'}**: {failed} of {len(checks)} checks failed."
+        f"**The gate is closed**: {failed} of {len(checks)} checks failed."
         if failed
         else f"**The gate is open**: all {len(checks)} checks passed.",
         "",
@@ -95,7 +109,8 @@ def markdown(checks: list[Check]) -> str:
     ]
     for check in sorted(checks, key=lambda check: check.passed):
         mark = "pass" if check.passed else "**FAIL**"
-        lines.append(f"| {mark} | {check.gate} | {check.subject} | {check.required} | {check.found} |")
+        cells = (mark, check.gate, check.subject, check.required, check.found)
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -105,7 +120,3 @@ def _is_number(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     return f"{value:.4f}".replace("-", "−") if _is_number(value) else f"no number ({value})"
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segpipe.promotion.bootstrap import lower_bound_of_difference, miou
+from segpipe.metrics.bootstrap import miou
+from segpipe.promotion.bootstrap import lower_bound_of_difference
 
 Counts = tuple[np.ndarray, np.ndarray]
 

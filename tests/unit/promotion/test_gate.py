@@ -44,6 +44,7 @@ def write_report(quality: float, images: int = IMAGES) -> None:
     content = {
         "experiment": "ours",
         "miou": sum(iou) / 2,
+        "boundary_iou": 0.6,
         "images": images,
         "fabricated": True,
         "data": "d1",
@@ -101,8 +102,8 @@ def test_a_score_below_its_floor_closes_the_gate() -> None:
 
 
 def test_a_score_on_its_floor_passes() -> None:
-    change_metrics(miou=0.75)
-    assert run(floors={"miou": 0.75}) == 0
+    change_metrics(boundary_iou=0.75)
+    assert run(floors={"boundary_iou": 0.75}) == 0
 
 
 def test_one_bad_class_closes_the_gate_for_all() -> None:
@@ -161,8 +162,9 @@ def test_a_floor_for_something_that_is_not_there_closes_the_gate(metric: str) ->
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), True, "0.9", [0.9]])
 def test_a_score_that_is_no_number_closes_the_gate(value: Any) -> None:
-    change_metrics(miou=value)
-    assert run(floors={"miou": 0.0}) == 1
+    change_metrics(boundary_iou=value)
+    (failed,) = failures(floors={"boundary_iou": 0.0})
+    assert failed.subject == "boundary_iou"
 
 
 def test_a_class_without_a_score_closes_the_gate() -> None:

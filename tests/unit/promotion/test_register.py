@@ -5,68 +5,33 @@ from __future__ import annotations
 import base64
 import io
 import json
-import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.torch import load_file
 
 from segpipe import artifacts, params, tracking
-from segpipe.checkpoints import build_model, load_model, origin_of, save_model
+from segpipe.checkpoints import build_model, load_model, origin_of
 from segpipe.evaluation.scoring import evaluate
 from segpipe.inference.predict import predict
-from segpipe.promotion.register import register_all
+from tests.unit.promotion.promoting import (
+    MODEL,
+    aliases,
+    champion,
+    pixels_by_image,
+    register,
+    report,
+    spoil_checkpoint,
+    versions,
+)
 from tests.unit.training import tiny_project
 from tests.unit.training.tiny_project import NAME
 
-MODEL = "tiny"
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def undisturbed_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow puts a logged model's code on the path when it tries it."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-
-def report() -> None:
-    """What the report stage keeps of the evaluation."""
-    artifacts.report(NAME).mkdir(parents=True, exist_ok=True)
-    for name in ("metrics.json", "image_counts.csv"):
-        shutil.copyfile(artifacts.evaluation(NAME) / name, artifacts.report(NAME) / name)
-
-
-def register() -> int:
-    return register_all(params.gates())
-
-
-def aliases() -> dict[str, str]:
-    found = tracking._client().get_registered_model(MODEL).aliases
-    return {alias: str(version) for alias, version in found.items()}
-
-
-def versions() -> list[str]:
-    return sorted(str(found.version) for found in tracking._client().search_model_versions(f"name = '{MODEL}'"))
-
-
-def champion() -> dict[str, Any]:
-    entry: dict[str, Any] = artifacts.read_json(artifacts.CHAMPIONS)[MODEL]
-    return entry
-
-
-def spoil_checkpoint() -> None:
-    """Swap the two classes in the last layer: every prediction is turned into its opposite."""
-    path = artifacts.checkpoint(NAME) / "model.safetensors"
-    tensors = load_file(path)
-    for key in [key for key in tensors if key.startswith("classifier")]:
-        tensors[key] = tensors[key].flip(0).contiguous()
-    save_model(tensors, path, NAME)
 
 
 def test_the_first_model_past_its_gate_is_champion_with_its_counts_and_lineage(evaluated: Path) -> None:
@@ -80,11 +45,7 @@ def test_the_first_model_past_its_gate_is_champion_with_its_counts_and_lineage(e
         **{key: metrics[key] for key in ("miou", "split", "data", "checkpoint")},
     }
     assert kept.items() <= champion().items()
-    by_image: dict[str, dict[str, list[int]]] = {}
-    for row in artifacts.read_rows(artifacts.report(NAME) / "image_counts.csv"):
-        for key in ("intersection", "union"):
-            by_image.setdefault(row["image"], {}).setdefault(key, []).append(int(row[key]))
-    assert champion()["counts"] == by_image
+    assert champion()["counts"] == pixels_by_image()
     tags = tracking._client().get_model_version(MODEL, "1").tags
     lineage = {"experiment": NAME, "checkpoint": metrics["checkpoint"], "data": metrics["data"], "dirty": "True"}
     assert lineage.items() <= tags.items(), "params.yaml was changed after the commit"
@@ -181,5 +142,5 @@ def test_a_registry_that_is_away_is_said_in_a_sentence(evaluated: Path, monkeypa
     tracking._client.cache_clear()
     with pytest.raises(ValueError, match=address) as refusal:
         register()
-    assert "dvc repro register" in str(refusal.value)
+    assert "Start it" in str(refusal.value)
     assert not artifacts.CHAMPIONS.exists()
