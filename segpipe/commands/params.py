@@ -9,9 +9,7 @@ from typing import Any
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", nargs="?", help="a key of `experiments:` in params.yaml; none lists them all")
-    parser.add_argument(
-        "--profile", choices=("demo", "full"), help="another profile than params.yaml names"
-    )
+    parser.add_argument("--profile", choices=("demo", "full"), help="another profile than params.yaml names")
 
 
 def run(experiment: str | None, profile: str | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from segpipe import artifacts
 from segpipe.reporting.evidence import Experiment
+from segpipe.reporting.wording import sentence
 
 SCORES = ("miou", "miou_absent_as_zero", "pixel_accuracy", "mpa", "mean_dice", "fwiou", "loss")
 BESIDE = ("resolution_ceiling", "colour_alone")
@@ -16,12 +17,20 @@ COLUMNS = (
     *("experiment", "model", "prepared", "augmented", "split", "selected_on", *SCORES, *BESIDE),
     *("parameters", "trainable_parameters", "epochs", "data", "checkpoint", "fabricated", "weights", "note"),
 )
+SUMMARY = artifacts.REPORTS / "metrics.json"
+"""What `dvc metrics` shows."""
 COPIED = ("metrics.json", "image_counts.csv")
 
 
 def write(experiments: Iterable[Experiment]) -> None:
-    """reports/comparison.csv: a row for each experiment, scored or not."""
-    artifacts.write_rows(artifacts.COMPARISON, map(row, experiments), COLUMNS)
+    """reports/comparison.csv, a row for each experiment, scored or not; reports/metrics.json, the scores by set."""
+    rows = [row(experiment) for experiment in experiments]
+    artifacts.write_rows(artifacts.COMPARISON, rows, COLUMNS)
+    by_set: dict[str, dict[str, Any]] = {}
+    for one in rows:
+        if "split" in one:
+            by_set.setdefault(one["prepared"], {})[one["experiment"]] = {score: one[score] for score in SCORES}
+    artifacts.write_json(SUMMARY, by_set)
 
 
 def row(experiment: Experiment) -> dict[str, Any]:
@@ -46,11 +55,6 @@ def row(experiment: Experiment) -> dict[str, Any]:
         "data": metrics["data"][:12],
         "checkpoint": metrics["checkpoint"][:12],
     }
-
-
-def sentence(selected_on: Mapping[str, str]) -> str:
-    """What was chosen on which split, in words: `{"checkpoint": "val"}` is `checkpoint on val`."""
-    return ", ".join(f"{choice} on {split}" for choice, split in selected_on.items())
 
 
 def copy_evaluations(experiments: Iterable[Experiment]) -> None:

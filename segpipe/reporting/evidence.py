@@ -20,16 +20,17 @@ Numbers = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Training:
-    """What `train` left: its lineage and its two logs, a row an epoch."""
+    """What `train` left: its lineage, two logs with a row an epoch, and how an average's shares were fitted."""
 
     run: dict[str, Any]
     history: list[Numbers]
     timing: list[Numbers]
+    shares: list[Numbers]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` left; `confusion` has a row a true class, in the order of `classes`."""
+    """What `evaluate` left; `confusion` has a row a true class, by the order of `classes`. Older ones lack the last."""
 
     metrics: dict[str, Any]
     cost: dict[str, Any]
@@ -37,6 +38,15 @@ class Evaluation:
     confusion: list[list[int]]
     image_mious: list[float]
     panels: list[dict[str, Any]]
+    calibration: list[Numbers]
+    calibration_scaled: list[Numbers]
+    parity: list[dict[str, Any]]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where mIoU lies, by the bootstrap over the images; none where it was not taken."""
+        found = (self.metrics.get("intervals") or {}).get("miou")
+        return (found[0], found[1]) if found and None not in found else None
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,13 @@ class PreparedSet:
     name: str
     manifest: dict[str, Any] | None
     missing: str
+    licence: str
     experiments: list[Experiment]
+
+    @property
+    def has_public_pictures(self) -> bool:
+        """Whether its pictures may be passed on, as the page is."""
+        return bool(self.manifest and self.manifest["fabricated"]) or may_be_passed_on(self.licence)
 
     @property
     def evaluated(self) -> list[tuple[Experiment, Evaluation]]:
@@ -95,6 +111,11 @@ class Audit:
     content: dict[str, Any]
     contact_sheet: Path
 
+    @property
+    def has_public_pictures(self) -> bool:
+        source = self.content["source"]
+        return bool(source["fabricated"]) or may_be_passed_on(source["licence"])
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -102,9 +123,22 @@ class Evidence:
     audits: list[Audit]
 
     @property
+    def withholds_pictures(self) -> bool:
+        """Whether the page that may be passed on lacks pictures that its reader has."""
+        return not (
+            all(a_set.has_public_pictures for a_set in self.sets)
+            and all(audit.has_public_pictures for audit in self.audits)
+        )
+
+    @property
     def experiments(self) -> list[Experiment]:
         """All of them, by name."""
         return sorted((one for a_set in self.sets for one in a_set.experiments), key=lambda one: one.name)
+
+
+def may_be_passed_on(licence: str) -> bool:
+    """Whether terms, as a dataset's file words them, say nothing against it; unknown terms do not count as leave."""
+    return bool(licence) and "redistribut" not in licence.lower()
 
 
 def gather() -> Evidence:
@@ -117,7 +151,7 @@ def gather() -> Evidence:
         )
     sets = [_prepared_set(name, experiments) for name in sorted({one.params["prepared"] for one in experiments})]
     datasets = sorted({a_set.manifest["dataset"] for a_set in sets if a_set.manifest})
-    return Evidence(sets, [audit for audit in map(_audit, datasets) if audit])
+    return Evidence(sets, [audit for audit in map(audit_of, datasets) if audit])
 
 
 def _experiment(path: Path) -> Experiment:
@@ -171,13 +205,15 @@ def _first_missing(folder: Path, files: tuple[str, ...], stage: str) -> str:
 
 def _training(folder: Path) -> Training:
     run = artifacts.read_json(folder / "run.json")
-    return Training(run, _numbers(folder / "history.csv"), _numbers(folder / "timing.csv"))
+    logs = (_numbers(folder / f"{log}.csv") for log in ("history", "timing", "shares"))
+    return Training(run, *logs)
 
 
 def _evaluation(folder: Path) -> Evaluation:
     confusion = artifacts.read_rows(folder / "confusion.csv")
     classes = [row["truth"] for row in confusion]
     mious = [row["miou"] for row in _numbers(folder / "images.csv", text=("image",))]
+    parity = folder / "parity.json"
     return Evaluation(
         artifacts.read_json(folder / "metrics.json"),
         artifacts.read_json(folder / "cost.json"),
@@ -185,10 +221,16 @@ def _evaluation(folder: Path) -> Evaluation:
         [[int(row[name]) for name in classes] for row in confusion],
         sorted(miou for miou in mious if miou is not None),
         artifacts.read_json(folder / "panels.json"),
+        _numbers(folder / "calibration.csv"),
+        _numbers(folder / "calibration_scaled.csv"),
+        artifacts.read_json(parity) if parity.exists() else [],
     )
 
 
 def _numbers(path: Path, text: tuple[str, ...] = ()) -> list[Numbers]:
+    """A log's rows; none where there is no such log, as its stage did not keep one."""
+    if not path.exists():
+        return []
     rows = artifacts.read_rows(path)
     return [{column: _number(value) for column, value in row.items() if column not in text} for row in rows]
 
@@ -203,14 +245,17 @@ def _prepared_set(name: str, experiments: list[Experiment]) -> PreparedSet:
     missing = _first_missing(artifacts.prepared(name), ("manifest.json",), f"preprocess@{name}")
     manifest = None if missing else artifacts.read_json(artifacts.prepared(name) / "manifest.json")
     members = [one for one in experiments if one.params["prepared"] == name]
-    return PreparedSet(name, manifest, missing, sorted(members, key=_best_first))
+    audit = audit_of(manifest["dataset"]) if manifest else None
+    licence = audit.content["source"]["licence"] if audit else ""
+    return PreparedSet(name, manifest, missing, licence, sorted(members, key=_best_first))
 
 
 def _best_first(experiment: Experiment) -> tuple[float, str]:
     return (1.0 if experiment.miou is None else -experiment.miou, experiment.name)
 
 
-def _audit(dataset: str) -> Audit | None:
+def audit_of(dataset: str) -> Audit | None:
+    """None where it was not audited here."""
     folder = artifacts.audit(dataset)
     if not (folder / "audit.json").exists():
         return None

@@ -1,193 +1,189 @@
-"""Draws each chart as PNG and as SVG, the same bytes every time: curves, cost, classes and confusions."""
+"""Draws what can be drawn of the results: curves, cost, classes, confusions, calibration and shares."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segpipe import artifacts
-from segpipe.reporting.evidence import NONE, Evaluation, Experiment, PreparedSet
+from segpipe.reporting.drawing import (
+    ANNOTATED_CLASSES,
+    INK,
+    STYLE,
+    chart,
+    grid,
+    heat,
+    named,
+    save,
+    save_with_legend,
+    shares_and_counts,
+    style,
+    write_in_cells,
+)
+from segpipe.reporting.evidence import NONE, Evaluation, Experiment, Numbers, PreparedSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK, RULE = "#26282b", "#c9ccd1"
-"""Text and lines: the page replaces these two by its own, so that a chart follows light and dark."""
+WORTH_PROCESSES = 30
+"""Fewer figures than this are drawn before another process has started."""
 
-# Okabe and Ito's palette without black and yellow, which vanish on dark and on light paper.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (7, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
-MARKERS = ("o", "s", "^", "D", "v")
-ANNOTATED_CLASSES = 8
 
-STYLE: dict[Any, Any] = {
-    "font.size": 9.5,
-    "font.sans-serif": ["DejaVu Sans"],
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": RULE,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.4,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-}
+@dataclass(frozen=True)
+class Task:
+    """A figure to be drawn into a file, in whichever process."""
+
+    draw: Callable[..., None]
+    of: tuple[Any, ...]
+    path: Path
 
 
 def draw(sets: Iterable[PreparedSet]) -> None:
     """reports/figures/, whole: what an earlier set of experiments drew is gone."""
+    with artifacts.replacing_folder(artifacts.FIGURES) as folder:
+        tasks = [task for a_set in sets for task in (*_of_set(a_set, folder), *_of_experiments(a_set, folder))]
+        if len(tasks) < WORTH_PROCESSES:
+            for task in tasks:
+                drawn(task)
+        else:
+            from segpipe.parallel import in_processes
+
+            for _ in in_processes(drawn, tasks):
+                pass
+
+
+def drawn(task: Task) -> None:
     import matplotlib
 
-    with artifacts.replacing_folder(artifacts.FIGURES) as folder, matplotlib.rc_context(STYLE):
-        for a_set in sets:
-            _draw_curves(a_set, folder)
-            if len(a_set.evaluated) > 1:  # one point compares nothing
-                _draw_cost(a_set, folder)
-            if a_set.evaluated:
-                _draw_classes(a_set.evaluated, folder / f"classes-{a_set.name}")
-            for experiment, evaluation in a_set.evaluated:
-                _draw_confusion(experiment, evaluation, folder / f"confusion-{experiment.name}")
+    with matplotlib.rc_context(STYLE):
+        task.draw(*task.of, task.path)
 
 
-def style(index: int) -> dict[str, Any]:
-    """The look of a set's n-th experiment, in all of its charts."""
-    turn = index // len(COLOURS) % len(DASHES)
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[turn], "marker": MARKERS[turn]}
+def _of_set(a_set: PreparedSet, folder: Path) -> Iterator[Task]:
+    """What compares the experiments of a set."""
+    if any(one.training for one in a_set.experiments):
+        for quantity in ("loss", "miou"):
+            yield Task(_draw_curves, (a_set, quantity), folder / f"{quantity}-{a_set.name}")
+    if any(one.calibration for _, one in a_set.evaluated):
+        yield Task(_draw_calibration, (a_set,), folder / f"calibration-{a_set.name}")
+    if len(a_set.evaluated) > 1:  # one point compares nothing
+        for cost in ("latency_ms", "parameters"):
+            yield Task(_draw_cost, (a_set, cost), folder / f"{cost.partition('_')[0]}-{a_set.name}")
+    if a_set.evaluated:
+        yield Task(_draw_classes, (a_set.evaluated,), folder / f"classes-{a_set.name}")
 
 
-def _draw_curves(a_set: PreparedSet, folder: Path) -> None:
-    for quantity, label in (("loss", "loss"), ("miou", "mIoU")):
-        figure, axes = _chart(f"{label} by epoch, training in pale", "epoch", label)
-        for index, experiment in enumerate(a_set.experiments):
-            if experiment.training:
-                _draw_history(axes, experiment, quantity, style(index))
-        if axes.lines:
-            _save_with_legend(figure, axes, folder / f"{quantity}-{a_set.name}")
+def _of_experiments(a_set: PreparedSet, folder: Path) -> Iterator[Task]:
+    """What is one experiment's alone."""
+    for one in a_set.experiments:
+        if one.training and one.training.shares:
+            yield Task(_draw_shares, (one.name, one.training.shares), folder / f"shares-{one.name}")
+        if one.evaluation:
+            yield Task(_draw_confusion, (one.name, one.evaluation), folder / f"confusion-{one.name}")
+
+
+def _draw_curves(a_set: PreparedSet, quantity: str, path: Path) -> None:
+    label = {"miou": "mIoU"}.get(quantity, quantity)
+    figure, axes = chart(f"{label} by epoch, training in pale", "epoch", label, whole_steps=True)
+    for index, experiment in enumerate(a_set.experiments):
+        if experiment.training:
+            _draw_history(axes, experiment, quantity, style(index))
+    save_with_legend(figure, axes, path)
 
 
 def _draw_history(axes: Axes, experiment: Experiment, quantity: str, look: dict[str, Any]) -> None:
     assert experiment.training
-    history = experiment.training.history
-    marker = look["marker"] if len(history) == 1 else ""
+    history, lines = experiment.training.history, []
+    look = {**look, "marker": look["marker"] if len(history) == 1 else ""}
     for split, alpha, label in (("train", 0.3, ""), ("val", 1.0, experiment.name)):
-        points = [(row["epoch"], row.get(f"{split}_{quantity}")) for row in history]
-        known = [(epoch, value) for epoch, value in points if epoch is not None and value is not None]
-        if known:
-            axes.plot(*zip(*known, strict=True), **{**look, "marker": marker}, alpha=alpha, label=label, linewidth=1.6)
+        points = _known(history, "epoch", f"{split}_{quantity}")
+        if points:
+            lines += axes.plot(*zip(*points, strict=True), **look, alpha=alpha, label=label, linewidth=1.6)
+    named(experiment.name, *lines)
 
 
-def _draw_cost(a_set: PreparedSet, folder: Path) -> None:
-    ranks = {experiment.name: index for index, experiment in enumerate(a_set.experiments)}
-    for cost, label in (("latency_ms", "latency of one image, ms"), ("parameters", "parameters, millions")):
-        figure, axes = _chart(f"mIoU against {cost.partition('_')[0]}", label, "mIoU")
-        for experiment, evaluation in a_set.evaluated:
-            spent, miou = evaluation.cost[cost], experiment.miou
-            if spent is not None and miou is not None:
-                look = {**style(ranks[experiment.name]), "linestyle": ""}
-                axes.plot([spent / 1e6 if cost == "parameters" else spent], [miou], **look, label=experiment.name)
-        if axes.lines:
-            axes.margins(0.1)
-            axes.set_xlim(left=0)
-            _save_with_legend(figure, axes, folder / f"{cost.partition('_')[0]}-{a_set.name}")
+def _known(rows: list[Numbers], across: str, up: str) -> list[tuple[float, float]]:
+    """The points of a log that exist."""
+    points = [(row[across], row.get(up)) for row in rows]
+    return [(x, y) for x, y in points if x is not None and y is not None]
+
+
+def _draw_cost(a_set: PreparedSet, cost: str, path: Path) -> None:
+    label = {"latency_ms": "latency of one image, ms", "parameters": "parameters, millions"}[cost]
+    figure, axes = chart(f"mIoU against {cost.partition('_')[0]}", label, "mIoU")
+    for index, experiment in enumerate(a_set.experiments):
+        evaluation, miou = experiment.evaluation, experiment.miou
+        spent = evaluation.cost[cost] if evaluation else None
+        if evaluation and spent is not None and miou is not None:
+            at = (spent / 1e6 if cost == "parameters" else spent, miou)
+            _draw_point(axes, experiment.name, at, evaluation.interval, style(index))
+    axes.margins(0.1)
+    axes.set_xlim(0, axes.get_xlim()[1])
+    save_with_legend(figure, axes, path)
+
+
+def _draw_point(
+    axes: Axes, name: str, at: tuple[float, float], interval: tuple[float, float] | None, look: dict[str, Any]
+) -> None:
+    """Where an experiment stands, with its interval where there is one."""
+    point = axes.plot([at[0]], [at[1]], **{**look, "linestyle": ""}, label=name, clip_on=False)
+    bar = axes.plot([at[0]] * 2, interval, color=look["color"], linewidth=1, alpha=0.5) if interval else []
+    named(name, *point, *bar)
+
+
+def _draw_calibration(a_set: PreparedSet, path: Path) -> None:
+    figure, axes = chart("how often a confidence is right, before scaling in pale", "confidence", "accuracy")
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.7)
+    for index, experiment in enumerate(a_set.experiments):
+        if experiment.evaluation:
+            _draw_reliability(axes, experiment.name, experiment.evaluation, {**style(index), "marker": ""})
+    save_with_legend(figure, axes, path)
+
+
+def _draw_reliability(axes: Axes, name: str, evaluation: Evaluation, look: dict[str, Any]) -> None:
+    before, after = (
+        _known(rows, "confidence", "accuracy") for rows in (evaluation.calibration, evaluation.calibration_scaled)
+    )
+    lines = []
+    for points, alpha in ((before, 0.35 if after else 1.0), (after, 1.0)):
+        if points:
+            label = name if alpha == 1 else ""
+            lines += axes.plot(*zip(*points, strict=True), **look, alpha=alpha, label=label, linewidth=1.6)
+    named(name, *lines)
+
+
+def _draw_shares(name: str, shares: list[Numbers], path: Path) -> None:
+    figure, axes = chart(f"{name}: how much of its first member", "share of the first member", "val mIoU")
+    points = _known(shares, "share_of_first", "val_miou")
+    axes.plot(*zip(*points, strict=True), color=style(0)["color"], linewidth=1.6)
+    best = max(points, key=lambda point: point[1])
+    axes.plot(*best, "o", color=style(1)["color"])
+    axes.annotate(f"{best[0]:.2f}", best, xytext=(0, -14), textcoords="offset points", ha="center", fontsize=8.5)
+    save(figure, path)
 
 
 def _draw_classes(evaluated: Sequence[tuple[Experiment, Evaluation]], path: Path) -> None:
     classes = evaluated[0][1].classes
     ious = [[evaluation.metrics["per_class"][name]["iou"] for name in classes] for _, evaluation in evaluated]
-    figure, axes = _grid(classes, [experiment.name for experiment, _ in evaluated], "IoU of each class")
-    _draw_heat(axes, ious)
+    figure, axes = grid(classes, [experiment.name for experiment, _ in evaluated], "IoU of each class")
+    heat(axes, ious)
     if len(classes) <= 2 * ANNOTATED_CLASSES:
-        _write_in_cells(axes, ious, [[NONE if iou is None else f"{iou:.2f}" for iou in row] for row in ious])
-    _save(figure, path)
+        write_in_cells(axes, ious, [[NONE if iou is None else f"{iou:.2f}" for iou in row] for row in ious])
+    save(figure, path)
 
 
-def _draw_confusion(experiment: Experiment, evaluation: Evaluation, path: Path) -> None:
+def _draw_confusion(name: str, evaluation: Evaluation, path: Path) -> None:
     shares = row_shares(evaluation.confusion)
-    figure, axes = _grid(evaluation.classes, evaluation.classes, f"{experiment.name}: share of each true class")
+    figure, axes = grid(evaluation.classes, evaluation.classes, f"{name}: share of each true class")
     axes.set(xlabel="prediction", ylabel="truth")
-    _draw_heat(axes, shares)
+    heat(axes, shares)
     if len(shares) <= ANNOTATED_CLASSES:
-        _write_in_cells(axes, shares, _shares_and_counts(shares, evaluation.confusion))
-    _save(figure, path)
+        write_in_cells(axes, shares, shares_and_counts(shares, evaluation.confusion))
+    save(figure, path)
 
 
 def row_shares(confusion: list[list[int]]) -> list[list[float | None]]:
     """Of each true class's pixels, the share that was given to each class; none for a class that has no pixels."""
     return [[count / sum(row) if sum(row) else None for count in row] for row in confusion]
-
-
-def _shares_and_counts(shares: list[list[float | None]], counts: list[list[int]]) -> list[list[str]]:
-    return [
-        [NONE if share is None else f"{share:.1%}\n{count:,}" for share, count in zip(*rows, strict=True)]
-        for rows in zip(shares, counts, strict=True)
-    ]
-
-
-def _chart(title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(5.6, 3.6))
-    axes = figure.add_axes((0.12, 0.15, 0.85, 0.74))
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
-    return figure, axes
-
-
-def _grid(columns: list[str], rows: list[str], title: str) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    cell = 0.75 if len(columns) <= ANNOTATED_CLASSES else 0.36
-    figure = Figure(figsize=(cell * len(columns) + 2, max(0.36, cell if rows == columns else 0) * len(rows) + 1.6))
-    axes = figure.add_subplot()
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    axes.set_title(title)
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), rows)
-    return figure, axes
-
-
-def _draw_heat(axes: Axes, shares: list[list[float | None]]) -> None:
-    import numpy as np
-
-    values = np.array(shares, dtype=float)  # None becomes nan, which is drawn as nothing
-    edges = (np.arange(values.shape[1] + 1) - 0.5, np.arange(values.shape[0] + 1) - 0.5)
-    mesh = axes.pcolormesh(*edges, values, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.6)
-    mesh.set_rasterized(len(shares) > ANNOTATED_CLASSES)
-    axes.invert_yaxis()
-
-
-def _write_in_cells(axes: Axes, shares: list[list[float | None]], texts: list[list[str]]) -> None:
-    for i, row in enumerate(texts):
-        for j, text in enumerate(row):
-            color = "white" if (shares[i][j] or 0) > 0.55 else INK
-            axes.text(j, i, text, ha="center", va="center", fontsize=7.5, color=color)
-
-
-def _save_with_legend(figure: Figure, axes: Axes, path: Path) -> None:
-    """The names stand below the chart, in columns, however many there are."""
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=3, fontsize=8.5, handlelength=2.4)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    import matplotlib
-
-    # The salt names the file: ids inside one chart repeat from run to run, and those of two charts on a page differ.
-    with matplotlib.rc_context({"svg.hashsalt": path.name}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(f"{path}.svg", bbox_inches="tight", transparent=True, metadata=nothing)
-    figure.savefig(f"{path}.png", bbox_inches="tight", dpi=150, metadata={"Software": None})

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, median, quantiles
 from typing import Any
+from urllib.parse import urlsplit
 
 from segpipe import artifacts
-from segpipe.reporting import figures, pictures
-from segpipe.reporting.comparison import sentence
-from segpipe.reporting.evidence import NONE, Audit, Evaluation, Evidence, Experiment, PreparedSet
+from segpipe.reporting import figures, leaderboard, pictures, published, wording
+from segpipe.reporting.evidence import Audit, Evidence, Experiment, PreparedSet
+from segpipe.reporting.inline import SHOWN, inline, swatch
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHARTS = {
@@ -21,15 +19,29 @@ CHARTS = {
     "loss": "loss by epoch",
     "latency": "mIoU against latency",
     "parameters": "mIoU against parameters",
+    "calibration": "accuracy against confidence",
 }
+LOCAL_MLFLOW = "http://127.0.0.1:5000"
+"""Where `make ui` shows it."""
+
+PRIVATE_PAGE = "report.html"
+"""In .segpipe/, which neither git nor DVC takes anywhere: the page with the pictures that may not be passed on."""
+
+Panels = dict[str, dict[str, list[pictures.Panel]]]
 
 
 def write(evidence: Evidence) -> None:
     """The page, from the evidence and the figures that are drawn from it."""
-    artifacts.write_text(artifacts.PAGE, rendered(evidence))
+    panels = _panels_by_experiment(evidence)
+    artifacts.write_text(artifacts.PAGE, rendered(evidence, panels))
+    private = artifacts.working(PRIVATE_PAGE)
+    if evidence.withholds_pictures:
+        artifacts.write_text(private, rendered(evidence, panels, is_private=True))
+    else:
+        private.unlink(missing_ok=True)
 
 
-def rendered(evidence: Evidence) -> str:
+def rendered(evidence: Evidence, panels: Panels | None = None, is_private: bool = False) -> str:
     """The page's HTML; text from files is escaped, and nothing is fetched from anywhere."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -40,17 +52,29 @@ def rendered(evidence: Evidence) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(score=score, count=count, percent=percent, flattened=flattened, selected=sentence)
+    environment.filters.update(
+        score=wording.score,
+        count=wording.count,
+        percent=wording.percent,
+        interval=wording.interval,
+        flattened=wording.flattened,
+        selected=wording.sentence,
+    )
     return environment.get_template("page.html").render(
         evidence=evidence,
         caveat=caveat(evidence),
-        panels=_panels_by_experiment(evidence),
+        panels=_panels_by_experiment(evidence) if panels is None else panels,
+        is_private=is_private,
+        private_page=f".segpipe/{PRIVATE_PAGE}",
+        shown=SHOWN,
+        leaderboard=leaderboard,
+        wording=wording,
+        published=published.published,
         charts=_charts,
-        standing=standing,
-        chosen_where_scored=chosen_where_scored,
+        shares=_shares,
+        swatch=swatch,
+        mlflow_run=mlflow_run,
         row_shares=figures.row_shares,
-        spread=spread,
-        effort=effort,
         balance=balance,
         contact_sheet=_contact_sheet,
     )
@@ -74,63 +98,16 @@ def caveat(evidence: Evidence) -> str:
     return f"{text[0].upper()}{text[1:]}: these numbers show that the mechanics work, nothing else."
 
 
-@dataclass(frozen=True)
-class Column:
-    """A sortable number of the leaderboard."""
-
-    title: str
-    value: float | None
-    text: str
-
-
-def standing(experiment: Experiment) -> list[Column]:
-    """An evaluated experiment's numbers in the leaderboard, after mIoU."""
-    assert experiment.evaluation
-    metrics, cost = experiment.evaluation.metrics, experiment.evaluation.cost
-    rates = [row["images_per_second"] for row in experiment.training.timing] if experiment.training else []
-    known = [rate for rate in rates if rate is not None]
-    rate = mean(known) if known else None
-    return [
-        Column("ceiling", metrics["resolution_ceiling"], score(metrics["resolution_ceiling"])),
-        Column("colour alone", metrics["colour_alone"], score(metrics["colour_alone"])),
-        Column("pixel accuracy", metrics["pixel_accuracy"], score(metrics["pixel_accuracy"])),
-        Column("mPA", metrics["mpa"], score(metrics["mpa"])),
-        Column("Dice", metrics["mean_dice"], score(metrics["mean_dice"])),
-        Column("fwIoU", metrics["fwiou"], score(metrics["fwiou"])),
-        Column("loss", metrics["loss"], score(metrics["loss"])),
-        Column("parameters", cost["parameters"], _short(cost["parameters"])),
-        Column("latency, ms", cost["latency_ms"], _plain(cost["latency_ms"])),
-        Column("trained, images/s", rate, _plain(rate)),
-    ]
-
-
-def chosen_where_scored(evaluation: Evaluation) -> bool:
-    """Whether something was selected on the very split that the score is taken on, which flatters it."""
-    return evaluation.metrics["split"] in evaluation.metrics["selected_on"].values()
-
-
-def spread(mious: list[float]) -> str:
-    """How the images differ, in a sentence: a mean hides the images that fail."""
-    if len(mious) < 2:
+def mlflow_run(experiment: Experiment) -> str:
+    """Where its run is shown: on the server that tracking goes to, or on the one that `make ui` starts."""
+    tracking = (experiment.training.run["tracking"] or {}) if experiment.training else {}
+    if not tracking.get("run_id"):
         return ""
-    half, tenth = median(mious), quantiles(mious, n=10, method="inclusive")[0]
-    return f"Of {len(mious)} images, half score above {score(half)} mIoU, and a tenth below {score(tenth)}."
-
-
-def effort(experiment: Experiment) -> dict[str, str]:
-    """What the training took."""
-    if not experiment.training:
-        return {}
-    timing = experiment.training.timing
-    seconds = [row["seconds"] or 0 for row in timing]
-    waiting = [row["waiting_share"] for row in timing if row["waiting_share"] is not None]
-    return {
-        "epochs": str(len(timing)),
-        "best epoch": str(experiment.training.run["best_epoch"]),
-        "training": _duration(sum(seconds)),
-        "one epoch": _duration(mean(seconds)) if seconds else NONE,
-        "waiting for data": percent(mean(waiting)) if waiting else NONE,
-    }
+    server = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    # A password may stand before the host: the page is for others to read.
+    address = f"{server.scheme}://{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"
+    base = address if server.scheme in ("http", "https") else LOCAL_MLFLOW
+    return f"{base}/#/experiments/{tracking['experiment_id']}/runs/{tracking['run_id']}"
 
 
 def balance(view: dict[str, Any]) -> list[dict[str, Any]]:
@@ -149,32 +126,20 @@ def balance(view: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def flattened(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A nested block as rows of `outer inner`, value."""
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, f"{prefix}{key} ")
-        else:
-            yield f"{prefix}{key}", NONE if value in (None, "") else str(value)
-
-
 def _charts(a_set: PreparedSet) -> list[str]:
     """The set's charts as inline SVG, in the colours of the page."""
-    paths = {artifacts.FIGURES / f"{chart}-{a_set.name}.svg": shown for chart, shown in CHARTS.items()}
-    return [_inline(path, f"{shown}, {a_set.name}") for path, shown in paths.items() if path.exists()]
+    hidden = frozenset(one.name for one in a_set.experiments[SHOWN:])
+    paths = {artifacts.FIGURES / f"{chart}-{a_set.name}.svg": label for chart, label in CHARTS.items()}
+    return [inline(path, f"{label}, {a_set.name}", hidden) for path, label in paths.items() if path.exists()]
 
 
-def _inline(path: Path, label: str) -> str:
-    """What HTML needs of an SVG file; its own style sheet would apply to the whole page."""
-    svg = path.read_text(encoding="utf-8")
-    body = re.sub(r"<style.*?</style>|<!--.*?-->|\sxmlns(:\w+)?=\"[^\"]*\"", "", svg[svg.index("<svg") :], flags=re.S)
-    # Matplotlib names its groups alike in every file, and an id must be the only one on a page.
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = body.replace(figures.INK, "currentColor").replace(figures.RULE, "var(--rule)")
-    return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+def _shares(experiment: Experiment) -> str:
+    """How a combined experiment's weighted average was fitted; empty for all others."""
+    path = artifacts.FIGURES / f"shares-{experiment.name}.svg"
+    return inline(path, f"mIoU against the share of the first member, {experiment.name}") if path.exists() else ""
 
 
-def _panels_by_experiment(evidence: Evidence) -> dict[str, dict[str, list[pictures.Panel]]]:
+def _panels_by_experiment(evidence: Evidence) -> Panels:
     """The best and the worst images of each experiment whose label colours are known."""
     sources = [
         (experiment.name, pictures.PanelSource(row, artifacts.evaluation(experiment.name), a_set.colors))
@@ -183,7 +148,7 @@ def _panels_by_experiment(evidence: Evidence) -> dict[str, dict[str, list[pictur
         for experiment, evaluation in a_set.evaluated
         for row in sorted(evaluation.panels, key=lambda row: (row["kind"], row["rank"]))
     ]
-    found: dict[str, dict[str, list[pictures.Panel]]] = defaultdict(lambda: defaultdict(list))
+    found: Panels = defaultdict(lambda: defaultdict(list))
     drawn = pictures.panels([source for _, source in sources])
     for (name, _), panel in zip(sources, drawn, strict=True):
         found[name][panel.kind].append(panel)
@@ -192,33 +157,3 @@ def _panels_by_experiment(evidence: Evidence) -> dict[str, dict[str, list[pictur
 
 def _contact_sheet(audit: Audit) -> str:
     return pictures.photograph(audit.contact_sheet, 1400) if audit.contact_sheet.exists() else ""
-
-
-def score(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"
-
-
-def percent(share: float) -> str:
-    """A share for reading: a rare class is not shown as none."""
-    return f"{share:.1%}" if share == 0 or share >= 0.001 else "< 0.1%"
-
-
-def count(number: int) -> str:
-    return f"{number:,}"
-
-
-def _short(number: float | None) -> str:
-    if number is None:
-        return NONE
-    return f"{number / 1e6:.1f} M" if number >= 1e5 else f"{number / 1e3:.1f} k"
-
-
-def _plain(number: float | None) -> str:
-    return NONE if number is None else f"{number:,.1f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

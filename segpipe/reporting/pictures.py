@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL.Image import Image
 
 WIDTHS = (480, 320, 240, 160)
@@ -17,11 +18,13 @@ BUDGET = 9_000_000
 """Bytes for the panels of a page, which may hold 15 MB with everything else."""
 PROBE = 20
 """Panels after which the size of all may be foretold."""
+WRONG = (255, 0, 144)
+"""The colour of what was taken for something else: no photograph has it, and no kind of colour blindness hides it."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One image with its truth and its prediction, all three embedded."""
+    """One image with its truth, its prediction and where they differ, all embedded."""
 
     kind: str
     rank: int
@@ -31,10 +34,11 @@ class Panel:
     input: str
     truth: str
     prediction: str
+    errors: str
 
     @property
     def bytes(self) -> int:
-        return len(self.input) + len(self.truth) + len(self.prediction)
+        return sum(map(len, (self.input, self.truth, self.prediction, self.errors)))
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,14 @@ class PanelSource:
     def drawn(self, width: int) -> Panel:
         row = self.row
         image = _at_most(_opened(self.folder / row["input"]).convert("RGB"), width)
-        masks = (_opened(self.folder / row[which]) for which in ("truth", "prediction"))
-        overlays = [_as_overlay(mask, self.colors, width) for mask in masks]
-        return Panel(row["kind"], row["rank"], row["image"], row["miou"], image.size[::-1], _as_jpeg(image), *overlays)
+        truth, prediction = (_ids(self.folder / row[which]) for which in ("truth", "prediction"))
+        facts = (row["kind"], row["rank"], row["image"], row["miou"], image.size[::-1])
+        overlays = (
+            _as_overlay(truth, self.colors, width),
+            _as_overlay(prediction, self.colors, width),
+            _as_overlay(_errors(truth, prediction), [list(WRONG)], width),
+        )
+        return Panel(*facts, _as_jpeg(image), *overlays)
 
 
 def panels(sources: Sequence[PanelSource]) -> list[Panel]:
@@ -102,16 +111,31 @@ def _as_jpeg(image: Image) -> str:
     return _data_uri("image/jpeg", file)
 
 
-def _as_overlay(mask: Image, colors: list[list[int]], width: int) -> str:
+def _ids(path: Path) -> np.ndarray:
+    import numpy as np
+
+    return np.asarray(_opened(path))
+
+
+def _errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """0 where they differ, ignored elsewhere."""
+    import numpy as np
+
+    from segpipe.labels import IGNORE
+
+    return np.where((truth != prediction) & (truth != IGNORE), 0, IGNORE).astype(np.uint8)
+
+
+def _as_overlay(ids: np.ndarray, colors: list[list[int]], width: int) -> str:
     """Class ids in the label colours; ignored pixels let the image through."""
     import numpy as np
     from PIL.Image import Resampling, frombytes
 
     from segpipe.labels import IGNORE
 
-    ids = np.asarray(mask)
     see_through = len(colors)
-    overlay = frombytes("P", mask.size, np.where(ids == IGNORE, see_through, ids).astype(np.uint8).tobytes())
+    visible = np.where(ids == IGNORE, see_through, ids).astype(np.uint8)
+    overlay = frombytes("P", visible.shape[::-1], visible.tobytes())
     if overlay.width > width:
         overlay = overlay.resize((width, round(overlay.height * width / overlay.width)), Resampling.NEAREST)
     overlay.putpalette([value for color in [*colors, [0, 0, 0]] for value in color])

@@ -209,6 +209,37 @@ class Project:
         cost |= {"checkpoint_bytes": 36_000_000, "latency_ms": 20.5 + 6 * shift, "device": "cpu", "precision": "bf16"}
         artifacts.write_json(folder / "cost.json", cost)
 
+    def add_what_newer_evaluations_hold(self, name: str, shift: int = 2) -> None:
+        """Intervals, calibration before and after scaling, boundary scores, and the same in another library."""
+        folder = artifacts.evaluation(name)
+        metrics = artifacts.read_json(folder / "metrics.json")
+        metrics["intervals"] = {"miou": [metrics["miou"] - 0.04, metrics["miou"] + 0.03]}
+        metrics |= {"boundary_iou": 0.5, "ece": 0.12, "ece_calibrated": 0.03, "temperature": 1.5, "native_miou": None}
+        metrics["repeats"] = {"seeds": [1, 2, 3], "miou": [0.6, 0.7, 0.8], "mean": 0.7, "spread": 0.1}
+        for found in metrics["per_class"].values():
+            found["boundary_iou"] = 0.5
+        artifacts.write_json(folder / "metrics.json", metrics)
+        for file, gap in (("calibration", 0.05 * shift), ("calibration_scaled", 0.01)):
+            bins = [
+                {
+                    "lower": k / 10,
+                    "upper": (k + 1) / 10,
+                    "pixels": 10,
+                    "confidence": k / 10 + 0.05,
+                    "accuracy": k / 10 + 0.05 - gap,
+                }
+                for k in range(2, 10)
+            ]
+            artifacts.write_rows(folder / f"{file}.csv", bins, bins[0])
+        other = {"library": "torchmetrics", "metric": "mIoU", "value": 0.5, "why": "absent classes count as 0"}
+        artifacts.write_json(folder / "parity.json", [other])
+
+    @staticmethod
+    def add_shares(name: str) -> None:
+        """What a combined experiment keeps of the weighted average that it fitted."""
+        rows = [{"share_of_first": k / 10, "val_miou": 0.6 - (k / 10 - 0.7) ** 2} for k in range(11)]
+        artifacts.write_rows(artifacts.checkpoint(name) / "shares.csv", rows, rows[0])
+
     def _write_metrics(self, name: str, prepared: str, found: dict[str, Any], images: int) -> None:
         facts = {
             "experiment": name,
@@ -292,9 +323,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(tmp_path)
 
 
-@pytest.fixture
-def small_project(project: Project) -> Project:
-    """Two sets of data; of four experiments three are scored, one is trained only."""
+def fill(project: Project) -> None:
+    """Two sets of data; of four experiments three are scored, one of them newly, and one is trained only."""
     project.add_set("drone_two", project.TWO)
     project.add_set("drone_five", project.FIVE)
     project.add_audit("drone_five_source", project.FIVE)
@@ -303,6 +333,14 @@ def small_project(project: Project) -> Project:
         project.add_experiment(name, prepared, model=name.partition("_")[0])
         project.train(name, shift)
         project.evaluate(name, shift)
+    project.add_what_newer_evaluations_hold("unet_five")
     project.add_experiment("uformer_five", "drone_five", model="uformer")
     project.train("uformer_five")
+    project.add_shares("uformer_five")
+
+
+@pytest.fixture
+def small_project(project: Project) -> Project:
+    """Filled as `fill` says."""
+    fill(project)
     return project

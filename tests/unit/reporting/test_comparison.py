@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from segpipe import artifacts
-from segpipe.reporting import comparison, evidence
+from segpipe.reporting import comparison, evidence, wording
 
 if TYPE_CHECKING:
     from tests.unit.reporting.conftest import Project
@@ -58,8 +58,8 @@ def test_slower_hardware_leaves_the_table_as_it_was(small_project: Project) -> N
 
 def test_what_was_selected_reads_as_words() -> None:
     chosen = {"checkpoint": "val", "temperature": "val"}
-    assert comparison.sentence(chosen) == "checkpoint on val, temperature on val"
-    assert comparison.sentence({}) == ""
+    assert wording.sentence(chosen) == "checkpoint on val, temperature on val"
+    assert wording.sentence({}) == ""
 
 
 def test_copies_are_equal_to_the_last_byte(small_project: Project) -> None:
@@ -79,3 +79,14 @@ def test_only_folders_of_dropped_experiments_that_hold_nothing_but_copies_are_re
     comparison.copy_evaluations(evidence.gather().experiments)
     assert not dropped.exists()
     assert sorted(path.name for path in annotated.iterdir()) == ["metrics.json", "notes.md"]
+
+
+def test_dvc_metrics_shows_the_scores_of_each_set_side_by_side(small_project: Project) -> None:
+    comparison.write(evidence.gather().experiments)
+    summary = artifacts.read_json(comparison.SUMMARY)
+    assert {name: sorted(scored) for name, scored in summary.items()} == {
+        "drone_five": ["segformer_five", "unet_five"],  # the third one is not scored
+        "drone_two": ["unet_two"],
+    }
+    metrics = artifacts.read_json(artifacts.evaluation("unet_two") / "metrics.json")
+    assert summary["drone_two"]["unet_two"]["miou"] == metrics["miou"]

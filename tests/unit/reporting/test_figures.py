@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from segpipe import artifacts
-from segpipe.reporting import evidence, figures
+from segpipe.reporting import drawing, evidence, figures
 
 if TYPE_CHECKING:
     from tests.unit.reporting.conftest import Project
 
 
+@pytest.mark.slow
 def test_each_set_and_each_scored_experiment_has_its_charts_in_both_formats(small_project: Project) -> None:
     figures.draw(evidence.gather().sets)
     by_set = {
@@ -19,15 +22,16 @@ def test_each_set_and_each_scored_experiment_has_its_charts_in_both_formats(smal
         for name in ("drone_two", "drone_five")
     }
     by_experiment = {f"confusion-{name}" for name in ("unet_two", "unet_five", "segformer_five")}
+    by_experiment |= {"calibration-drone_five", "shares-uformer_five"}  # what one evaluation and one average left
     alone = {"latency-drone_two", "parameters-drone_two"}  # one experiment: one point would compare nothing
     expected = {f"{chart}.{kind}" for chart in (by_set - alone) | by_experiment for kind in ("png", "svg")}
     assert {path.name for path in artifacts.FIGURES.iterdir()} == expected
 
 
-def test_charts_of_earlier_experiments_are_gone(small_project: Project) -> None:
+def test_charts_of_earlier_experiments_are_gone(project: Project) -> None:
     artifacts.FIGURES.mkdir(parents=True)
     (artifacts.FIGURES / "confusion-dropped.svg").write_text("old")
-    figures.draw(evidence.gather().sets)
+    figures.draw([])
     assert not (artifacts.FIGURES / "confusion-dropped.svg").exists()
 
 
@@ -43,5 +47,5 @@ def test_rows_of_a_confusion_become_shares_of_the_true_class() -> None:
 
 
 def test_thirty_experiments_all_look_different() -> None:
-    looks = [figures.style(index) for index in range(30)]
+    looks = [drawing.style(index) for index in range(30)]
     assert len({str(look) for look in looks}) == 30

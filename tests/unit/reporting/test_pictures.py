@@ -36,6 +36,14 @@ def test_classes_have_their_label_colours_and_ignored_pixels_are_see_through(tmp
     assert colors[2][3] == 0
 
 
+def test_errors_are_marked_where_the_truth_counts_and_the_prediction_differs(tmp_path: Path) -> None:
+    source = panel_source(tmp_path, np.array([[0, 1, 255]], np.uint8))
+    Image.fromarray(np.array([[0, 0, 1]], np.uint8)).save(tmp_path / "prediction.png")
+    colors = np.asarray(decoded(source.drawn(480).errors).convert("RGBA"))[0]
+    assert colors[:, 3].tolist() == [0, 255, 0]  # right, wrong, ignored
+    assert tuple(colors[1, :3]) == pictures.WRONG
+
+
 def test_wide_pictures_are_shrunk_and_masks_keep_pure_classes(tmp_path: Path) -> None:
     ids = np.tile(np.array([0, 1], np.uint8), (600, 500))
     panel = panel_source(tmp_path, ids).drawn(480)
@@ -51,12 +59,13 @@ def test_small_pictures_are_not_grown(tmp_path: Path) -> None:
     assert panel_source(tmp_path, np.zeros((30, 40), np.uint8)).drawn(480).size == (30, 40)
 
 
+@pytest.mark.slow
 def test_many_noisy_panels_are_made_smaller_until_they_fit_together(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     ids, noise = rng.integers(0, 2, (480, 480), np.uint8), rng.integers(0, 256, (480, 480, 3), np.uint8)
     source = panel_source(tmp_path, ids, noise)
-    panels = pictures.panels([source] * 100)
-    assert len(panels) == 100
+    panels = pictures.panels([source] * 60)
+    assert len(panels) == 60
     assert sum(panel.bytes for panel in panels) <= pictures.BUDGET
     assert panels[0].size[1] < 480
 
