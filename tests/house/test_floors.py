@@ -18,7 +18,7 @@ FLOORS = (
     FOUNDATION,
     ("acquisition", "datasets", "augmentations", "layers"),
     ("preparation", "models", "losses", "metrics"),
-    ("loading", "checkpoints", "tracking", "devices"),
+    ("loading", "checkpoints", "tracking", "devices", "processes"),
     ("features", "inference"),
     ("evaluation",),
     ("training", "promotion"),
@@ -27,7 +27,7 @@ FLOORS = (
 )
 
 WALLS = {
-    "mlflow": ("tracking.py", "inference/served_model.py"),  # MLflow runs the second one as the model's own code
+    "mlflow": ("tracking/", "inference/served_model.py"),  # MLflow runs the second one as the model's own code
     "albumentations": ("augmentations.py",),
     "timm": ("layers/", "models/", "losses/"),
     "segmentation_models_pytorch": ("layers/", "models/", "losses/"),
