@@ -11,7 +11,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 # Side by side, a core each; the slow ones want every core, one after the other.
 FAST_TESTS := OMP_NUM_THREADS=1 python -m pytest -q -n auto -m "not slow"
 
-.PHONY: help setup demo full test check lint format types ui lock bench
+.PHONY: help setup demo full test check lint format types ui serve lock bench
 
 help: ## list what make can do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -64,9 +64,18 @@ format: setup ## lay the code out as `make check` wants it
 	@ruff format .
 
 ui: setup ## MLflow on http://127.0.0.1:5000, for this machine only
-	@echo "MLflow: http://127.0.0.1:$${PORT:-5000} (Ctrl-C ends it)"
+	@echo "MLflow: http://127.0.0.1:$${PORT:-5000} (Ctrl-C ends it). Choose 'Model training' at its top left; docs/mlflow.md goes on"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1 --port $${PORT:-5000} \
 		--allowed-hosts "127.0.0.1:$${PORT:-5000},localhost:$${PORT:-5000}" --backend-store-uri sqlite:///mlflow.db
+
+FIND := import sys; from segpipe import terminal; from segpipe.tracking import registry; \
+	sys.exit(terminal.exit_code(lambda: print(registry.find(*registry.parsed(sys.argv[1])).uri)))
+
+serve: setup ## the champion of drone_binary (or MODEL=…) on http://127.0.0.1:5001, for this machine only
+	@found=$$(python -c '$(FIND)' "$${MODEL:-drone_binary}"); \
+	echo "$$found answers on http://127.0.0.1:$${PORT:-5001}/invocations (Ctrl-C ends it); docs/serving.md asks it"; \
+	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false \
+		mlflow models serve -m "$$found" --env-manager local --host 127.0.0.1 --port $${PORT:-5001}
 
 bench: setup ## every measurement in bench/, side by side
 	@for file in $$(grep -l "^def main" bench/*.py); do python -m bench.$$(basename $$file .py); done

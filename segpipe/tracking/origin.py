@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from segpipe import artifacts
+from segpipe.tracking import pages
 
 LONGEST_DIGEST = 36
 """MLflow's limit: the beginning of a sha256 is name enough."""
@@ -25,8 +26,9 @@ def tags(record: dict[str, Any]) -> dict[str, str]:
     told = {
         "mlflow.source.name": "python -m stages.train",
         "mlflow.source.git.commit": came_from["commit"],
-        "mlflow.note.content": note(record),
+        pages.NOTE: note(record),
         "model": settings["model"]["name"],
+        "fabricated_data": pages.is_fabricated(settings["prepared"]),
         "dirty": came_from["dirty"],
         "environment": came_from["environment"],
         "weights": came_from["weights"]["sha256"],
@@ -44,7 +46,8 @@ def note(record: dict[str, Any]) -> str:
     weights = came_from["weights"]
     changed = " with changes that are in no commit" if came_from["dirty"] else ""
     rows = {
-        "Data": f"`{settings['prepared']}`, augmented as `{settings.get('augmented', 'none')}`",
+        "Data": f"`{settings['prepared']}`, augmented as `{settings.get('augmented', 'none')}`"
+        + (" (**fabricated**)" if pages.is_fabricated(settings["prepared"]) else ""),
         "Model": f"`{settings['model']['name']}` on `{weights.get('name', 'its weights')}`"
         + (f" (**{weights['label']}**)" if weights["label"] else ""),
         "Code": f"commit `{came_from['commit'][:12]}`{changed}",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from segpipe.terminal import say
-from segpipe.tracking import origin
+from segpipe.tracking import origin, pages
 from segpipe.tracking.load import machine_load
 from segpipe.tracking.store import client, database_lock, experiment_id, uri
 
@@ -85,7 +84,7 @@ class Run:
         tags = {**origin.tags(self._record), origin.PROCESS: origin.this_process()}
         if self._known_as is not None:
             tags[origin.OURS] = self._known_as
-        settings = origin.flat(self._record["params"])
+        settings = {key: value for key, value in origin.flat(self._record["params"]).items() if value != ""}
         client().log_batch(
             run.info.run_id,
             params=[Param(key, str(value)) for key, value in settings.items()],
@@ -97,31 +96,39 @@ class Run:
 
     def _upload_history(self, history: Rows, timing: Rows) -> None:
         run_id = self._known_id()
-        seen = {point.step for point in client().get_metric_history(run_id, "val_loss")}
+        seen = {point.step for point in client().get_metric_history(run_id, "val/loss")}
         new = [
             (scores, speeds) for scores, speeds in zip(history, timing, strict=True) if int(scores["epoch"]) not in seen
         ]
         for scores, speeds in new:  # an epoch is uploaded whole, or not at all
-            values = {**scores, **speeds}
             load = machine_load() if self._known_as is None and scores is history[-1] else {}
-            self._log({**{key: values[key] for key in values if key != "epoch"}, **load}, int(scores["epoch"]))
+            self._log({**pages.of_epoch(scores, speeds), **load}, int(scores["epoch"]))
         if new:
             self.uploaded.append(f"{len(new)} of {len(history)} epochs")
 
     def _upload_evaluation(self, scores: dict[str, float], pictures: list[Path]) -> None:
         run_id = self._known_id()
-        named = {re.sub(r"[^\w .:/-]", "_", key): value for key, value in scores.items()}
         there = client().get_run(run_id).data.metrics
-        new = {key: value for key, value in named.items() if there.get(key) != value}
+        new = {key: value for key, value in pages.named(scores).items() if there.get(key) != value}
         if new:
             self._log(new, 0)
             self.uploaded.append(f"{len(new)} scores")
         sizes = {Path(found.path).name: found.file_size for found in client().list_artifacts(run_id, "panels")}
         missing = [picture for picture in pictures if sizes.get(picture.name) != picture.stat().st_size]
+        if missing:
+            self._show(pictures)  # first: what is cut off here comes again, as long as a picture is missing
         for picture in missing:
             client().log_artifact(run_id, str(picture), "panels")
         if missing:
             self.uploaded.append(f"{len(missing)} pictures")
+
+    def _show(self, pictures: list[Path]) -> None:
+        """A panel of the pictures, in the note that heads the run's page."""
+        panel, run_id = pages.panel(pictures), self._known_id()
+        if panel is not None:
+            client().log_image(run_id, panel, pages.PICTURE)
+            note = client().get_run(run_id).data.tags.get(pages.NOTE, "")
+            client().set_tag(run_id, pages.NOTE, pages.with_picture(note, run_id))
 
     def _log(self, values: dict[str, Any], step: int) -> None:
         from mlflow.entities import Metric

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from segpipe import artifacts
+from segpipe.tracking import pages
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,4 +59,5 @@ def experiment_id(prepared: str) -> str:
             return str(found.experiment_id)
         folder = (artifacts.main_repository().resolve() / "mlartifacts" / prepared).as_uri()
         location = folder if uri().startswith("sqlite") else None
-        return str(known.create_experiment(prepared, artifact_location=location))
+        note = {pages.NOTE: said} if (said := pages.about(prepared)) else None
+        return str(known.create_experiment(prepared, artifact_location=location, tags=note))

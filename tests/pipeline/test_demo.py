@@ -92,7 +92,7 @@ def test_the_curves_are_in_mlflow_under_the_prepared_set(demo: Clone) -> None:
         "experiment = client.get_experiment_by_name('drone_binary')\n"
         "runs = client.search_runs([experiment.experiment_id])\n"
         "run, = [run for run in runs if run.info.run_name == 'unet_drone_binary']\n"
-        "names = 'val_loss val_miou val_pixel_accuracy val_mpa lr images_per_second'.split()\n"
+        "names = 'val/loss val/miou val/pixel_accuracy val/mpa lr timing/images_per_second'.split()\n"
         "print([[p.step for p in client.get_metric_history(run.info.run_id, n)] for n in names])"
     )
     said = demo.run("python", "-c", program)

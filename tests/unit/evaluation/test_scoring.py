@@ -179,8 +179,8 @@ def test_the_cost_is_counted_on_the_model_itself(evaluated: Path) -> None:
 def test_the_scores_land_on_the_run_of_the_training(evaluated: Path) -> None:
     run_id = artifacts.read_json(artifacts.checkpoint(NAME) / "run.json")["tracking"]["run_id"]
     logged = tracking._client().get_run(run_id).data.metrics
-    assert logged["test_miou"] == metrics()["miou"]
-    assert logged["test_iou.landing-zones"] == metrics()["per_class"]["landing-zones"]["iou"]
+    assert logged["test/miou"] == metrics()["miou"]
+    assert logged["test/iou/landing-zones"] == metrics()["per_class"]["landing-zones"]["iou"]
 
 
 def test_an_empty_split_is_refused(tmp_path: Path, trained: Path) -> None:

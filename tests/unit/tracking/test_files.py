@@ -24,7 +24,7 @@ from segpipe.tracking import origin
 from tests.unit.tracking.examples import RECORD, all_runs, enter, expected, history, points, timing
 
 NAME = RECORD["experiment"]
-SCORES = {"test_miou": 0.5, "test_iou.tree": 0.25}
+SCORES = {"test/miou": 0.5, "test/iou/tree": 0.25}
 
 
 def write_files(run: tracking.Run, epochs: int = 3) -> dict[str, Any]:
@@ -46,8 +46,8 @@ def write_files(run: tracking.Run, epochs: int = 3) -> dict[str, Any]:
 def is_whole(run_id: str | None, epochs: int = 3) -> bool:
     """All that the files hold, each point once."""
     run = tracking._client().get_run(run_id)
-    assert points(run_id, "val_loss") == expected(history(epochs), "val_loss")
-    assert points(run_id, "seconds") == expected(timing(epochs), "seconds")
+    assert points(run_id, "val/loss") == expected(history(epochs), "val_loss")
+    assert points(run_id, "timing/seconds") == expected(timing(epochs), "seconds")
     for key, value in SCORES.items():
         assert points(run_id, key) == [(0, value)]
     assert [each.path for each in tracking._client().list_artifacts(run_id, "panels")] == ["panels/best-1.png"]
@@ -110,8 +110,8 @@ def test_scores_of_other_weights_are_not_this_runs(store: Path) -> None:
     write_files(run)
     (artifacts.checkpoint(NAME) / "model.safetensors").write_bytes(b"newer weights")
     tracking.upload()
-    assert points(run.id, "test_miou") == []
-    assert points(run.id, "val_loss") == expected(history(3), "val_loss")
+    assert points(run.id, "test/miou") == []
+    assert points(run.id, "val/loss") == expected(history(3), "val_loss")
 
 
 def test_a_run_whose_process_is_gone_has_failed_and_others_go_on(store: Path) -> None:

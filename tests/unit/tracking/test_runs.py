@@ -63,16 +63,16 @@ def test_every_epoch_is_logged_once_however_often_the_history_is_given(store: Pa
     run = tracking.begin(RECORD, None)
     for epochs in (1, 1, 2, 3, 3):
         run.log_history(history(epochs), timing(epochs))
-    for key in ("lr", "val_loss", "val_miou"):
-        assert points(run.id, key) == expected(history(3), key)
-    assert points(run.id, "seconds") == expected(timing(3), "seconds")
+    for key, column in (("lr", "lr"), ("val/loss", "val_loss"), ("val/miou", "val_miou")):
+        assert points(run.id, key) == expected(history(3), column)
+    assert points(run.id, "timing/seconds") == expected(timing(3), "seconds")
 
 
 def test_a_long_history_that_needs_several_uploads_arrives_whole(store: Path) -> None:
     run = tracking.begin(RECORD, None)
     run.log_history(history(400), timing(400))
-    assert points(run.id, "val_miou") == expected(history(400), "val_miou")
-    assert points(run.id, "seconds") == expected(timing(400), "seconds")
+    assert points(run.id, "val/miou") == expected(history(400), "val_miou")
+    assert points(run.id, "timing/seconds") == expected(timing(400), "seconds")
 
 
 def test_a_training_that_was_killed_goes_on_with_its_run(store: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_training_that_was_killed_goes_on_with_its_run(store: Path) -> None:
     second.end()
     assert second.id == first.id
     assert second.experiment_id == first.experiment_id
-    assert points(first.id, "val_loss") == expected(history(2), "val_loss")
+    assert points(first.id, "val/loss") == expected(history(2), "val_loss")
     assert tracking._client().get_run(first.id).info.status == "FINISHED"
 
 
@@ -110,12 +110,12 @@ def test_a_store_that_is_back_receives_everything_it_missed(
     run.log_history(history(2), timing(2))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     run.log_history(history(3), timing(3))
-    assert points(run.id, "val_loss") == expected(history(3), "val_loss")
+    assert points(run.id, "val/loss") == expected(history(3), "val_loss")
     assert len(all_runs()) == 1
     capsys.readouterr()
 
     run.log_history(history(4), timing(4))
-    assert points(run.id, "seconds") == expected(timing(4), "seconds")
+    assert points(run.id, "timing/seconds") == expected(timing(4), "seconds")
     assert "cannot be reached" not in capsys.readouterr().err
 
 
@@ -130,7 +130,7 @@ def test_a_run_keeps_its_id_while_the_store_is_away(store: Path, away: str, monk
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     tracking._client.cache_clear()
     second.log_history(history(3), timing(3))
-    assert points(first.id, "val_loss") == expected(history(3), "val_loss")
+    assert points(first.id, "val/loss") == expected(history(3), "val_loss")
     assert len(all_runs()) == 1
 
 
@@ -160,8 +160,8 @@ def test_a_lost_run_is_rebuilt_from_the_files(
     texts = [[{key: str(value) for key, value in row.items()} for row in rows] for rows in (history(3), timing(3))]
     run = tracking.continued(finished, *texts)
     assert run.id != first.id
-    assert points(run.id, "val_loss") == expected(history(3), "val_loss")
-    assert points(run.id, "seconds") == expected(timing(3), "seconds")
+    assert points(run.id, "val/loss") == expected(history(3), "val_loss")
+    assert points(run.id, "timing/seconds") == expected(timing(3), "seconds")
     assert [found.info.run_id for found in all_runs()] == [run.id]
 
 
@@ -172,7 +172,7 @@ def test_a_run_that_the_store_still_has_is_continued_without_doubling(store: Pat
     finished = {**RECORD, "tracking": {"run_id": first.id, "experiment_id": first.experiment_id}}
     run = tracking.continued(finished, history(3), timing(3))
     assert run.id == first.id
-    assert points(run.id, "val_loss") == expected(history(3), "val_loss")
+    assert points(run.id, "val/loss") == expected(history(3), "val_loss")
 
 
 def test_a_run_that_somebody_deleted_is_rebuilt(store: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_run_that_somebody_deleted_is_rebuilt(store: Path) -> None:
     finished = {**RECORD, "tracking": {"run_id": first.id, "experiment_id": first.experiment_id}}
     run = tracking.continued(finished, history(2), timing(2))
     assert run.id != first.id
-    assert points(run.id, "val_loss") == expected(history(2), "val_loss")
+    assert points(run.id, "val/loss") == expected(history(2), "val_loss")
 
 
 def test_an_evaluation_adds_its_scores_and_pictures(store: Path) -> None:
@@ -190,7 +190,7 @@ def test_an_evaluation_adds_its_scores_and_pictures(store: Path) -> None:
     picture.write_bytes(b"picture")
     run.log_evaluation({"test_miou": 0.625, "test_iou.landing-zones": 0.5}, [picture])
     metrics = tracking._client().get_run(run.id).data.metrics
-    assert metrics == {"test_miou": 0.625, "test_iou.landing-zones": 0.5}
+    assert metrics == {"test/miou": 0.625, "test/iou/landing-zones": 0.5}
     assert [found.path for found in tracking._client().list_artifacts(run.id, "panels")] == ["panels/best-1-input.png"]
 
 
@@ -218,5 +218,5 @@ def test_two_processes_on_a_fresh_database_keep_every_point(tmp_path: Path, monk
     assert len(found) == 2
     assert len({run.info.experiment_id for run in found}) == 1
     for run in found:
-        assert points(run.info.run_id, "val_loss") == expected(history(5), "val_loss")
-        assert points(run.info.run_id, "seconds") == expected(timing(5), "seconds")
+        assert points(run.info.run_id, "val/loss") == expected(history(5), "val_loss")
+        assert points(run.info.run_id, "timing/seconds") == expected(timing(5), "seconds")

@@ -57,7 +57,7 @@ def runs() -> list[str]:
 
 
 def steps(run_id: str) -> list[int]:
-    return [point.step for point in tracking._client().get_metric_history(run_id, "val_loss")]
+    return [point.step for point in tracking._client().get_metric_history(run_id, "val/loss")]
 
 
 def test_a_killed_training_ends_as_the_unbroken_one(
