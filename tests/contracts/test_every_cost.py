@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from segpipe.evaluation.cost import flops
 from segpipe.inference.test_time import logits_of
 from segpipe.params.schema import Evaluation
 from tests.contracts.model_variants import EncoderOf, Variant, every_model_on_an_encoder
+
+pytestmark = pytest.mark.slow
 
 
 @every_model_on_an_encoder

@@ -22,6 +22,8 @@ from tests.unit.training.conftest import one_thread, template
 
 __all__ = ["one_thread", "template"]
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, PAIR = tiny_project.NAME, "other_seed", "pair"
 
 

@@ -98,6 +98,7 @@ def test_two_trainings_end_byte_for_byte_alike(template: Path, tmp_path: Path, m
     assert ends[0] == ends[1]
 
 
+@pytest.mark.slow
 def test_another_seed_ends_elsewhere(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = []
     for seed in (1, 2):
@@ -126,6 +127,7 @@ def test_the_last_checkpoint_is_selected_on_nothing(project: Path) -> None:
     assert all(torch.equal(saved[key], trained[key]) for key in saved)
 
 
+@pytest.mark.slow
 def test_other_params_start_anew_and_drop_the_old_state(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(NAME)
     first = state().values["history"]
@@ -138,6 +140,7 @@ def test_other_params_start_anew_and_drop_the_old_state(project: Path, capsys: p
     assert float(rows("history.csv")[0]["train_loss"]) != first[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_exported_again_without_training(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +154,7 @@ def test_a_finished_training_is_exported_again_without_training(
     assert tiny_project.outputs() == before
 
 
+@pytest.mark.slow
 def test_a_bad_number_stops_with_its_batch_and_keeps_the_state(project: Path) -> None:
     settings = params.experiment(NAME)
     train(NAME)
@@ -289,6 +293,7 @@ def test_repeats_are_other_seeds_beside_the_training_itself(project: Path) -> No
     assert tiny_project.outputs()["model.safetensors"] in ends - {once["model.safetensors"]}
 
 
+@pytest.mark.slow
 def test_a_fresh_start_is_forced_by_the_environment(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
