@@ -14,7 +14,8 @@ from tests.pipeline.conftest import Clone
 pytestmark = pytest.mark.slow
 
 METRICS = {"split", "selected_on", "loss", "resolution_ceiling", "miou", "miou_absent_as_zero", "pixel_accuracy"}
-METRICS |= {"mpa", "mean_dice", "fwiou", "per_class"}
+METRICS |= {"mpa", "mean_dice", "fwiou", "per_class", "boundary_iou", "miou_small", "ece", "intervals", "temperature"}
+OF_A_CLASS = {"iou", "dice", "precision", "recall", "support", "boundary_iou", "iou_small", "iou_medium", "iou_large"}
 
 
 def stages_run(said: str) -> set[str]:
@@ -37,7 +38,7 @@ def test_every_experiment_ends_with_its_files_and_metrics(demo: Clone) -> None:
         metrics = json.loads((demo.folder / "reports" / name / "metrics.json").read_text())
         assert metrics.keys() >= METRICS
         for row in metrics["per_class"].values():
-            assert row.keys() == {"iou", "dice", "precision", "recall", "support"}
+            assert row.keys() == OF_A_CLASS
 
 
 def test_a_number_from_fabricated_data_is_labelled_so(demo: Clone) -> None:
