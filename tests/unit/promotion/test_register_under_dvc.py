@@ -34,6 +34,7 @@ def become_a_pipeline() -> None:
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {name: stages[name] for name in ("gate", "register")}}))
     shutil.copyfile(ROOT / ".dvcignore", ".dvcignore")
     artifacts.write_text(artifacts.COMPARISON, "experiment\n")
+    artifacts.audit("any").mkdir(parents=True)  # which the model card looks into
     params.gates()  # writes data/resolved
     for command in (["init", "-q"], ["config", "core.analytics", "false"]):
         subprocess.run([sys.executable, "-m", "dvc", *command], check=True, capture_output=True)
