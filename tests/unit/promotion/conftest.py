@@ -11,7 +11,7 @@ from segpipe.evaluation.scoring import evaluate
 from segpipe.training.loop import train
 from tests.unit.promotion import promoting
 from tests.unit.training import tiny_project
-from tests.unit.training.conftest import one_thread, template
+from tests.unit.training.conftest import one_thread, single_threaded, template
 
 __all__ = ["evaluated", "evaluated_template", "one_thread", "template"]
 
@@ -25,7 +25,7 @@ def undisturbed_imports(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def evaluated_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, single_threaded():  # as its tests are
         tiny_project.copy(template, folder, monkeypatch)
         tiny_project.write_params(epochs=12, optimizer={"name": "adam", "lr": 0.02})
         train(tiny_project.NAME)
