@@ -57,7 +57,7 @@ class Work:
 
 
 def with_lightning(training: Training) -> Callable[[], float]:
-    import lightning  # type: ignore[import-not-found]
+    import lightning  # type: ignore[import-not-found] # lives in the bench's own environment, and its classes are untyped here
 
     here = training.machine
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
@@ -113,7 +113,7 @@ def lightning_module(training: Training) -> Any:
 
 
 def with_transformers(training: Training) -> Callable[[], float]:
-    import transformers  # type: ignore[import-not-found]
+    import transformers  # type: ignore[import-not-found] # the same
 
     here, optimizer = training.machine, training.step.optimizer
     constant = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar  # type: ignore[import-untyped,unused-ignore]
+from scipy.optimize import minimize_scalar  # type: ignore[import-untyped,unused-ignore] # scipy ships no types
 from scipy.special import log_softmax  # type: ignore[import-untyped,unused-ignore]
 
 from segpipe.metrics.calibration import BINS, UNIT, expected_calibration_error, reliability, rows, temperature
