@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -74,11 +74,11 @@ class Step:
             return self.forward()
 
     @torch.no_grad()
-    def evaluated(self, here: Machine) -> tuple[Tensor, float]:
-        """Logits and loss of the model in evaluation, on that machine."""
+    def evaluated(self) -> tuple[Tensor, float]:
+        """Logits and loss of the model in evaluation."""
         self.model.eval()
-        with here.autocast():
-            logits = self.model(self.images)
+        with self.here.autocast():
+            logits = self.from_images()
         self.model.train()
         return logits.float(), float(self.loss_of(logits))
 
@@ -155,9 +155,8 @@ def kept(step: Step) -> dict[str, float]:
 
 
 def disagreement(plain: Step, trained: Step) -> dict[str, float]:
-    """How far bf16 and channels-last take the logits from the plain ones, as shares of these logits' own spread."""
-    in_bf16 = replace(trained.here, precision="bf16")
-    (expected, expected_loss), (found, found_loss) = plain.evaluated(plain.here), trained.evaluated(in_bf16)
+    """How far the logits that training sees are from the plain ones, as shares of these logits' own spread."""
+    (expected, expected_loss), (found, found_loss) = plain.evaluated(), trained.evaluated()
     difference = (found - expected).abs() / expected.std()
     loss = abs(found_loss - expected_loss) / expected_loss
     return {"largest": float(difference.max()), "mean": float(difference.mean()), "loss": loss}

@@ -3,7 +3,8 @@
     python -m bench.models [--device cuda] [--compile] [MODEL …]
 
 As training runs it: channels last, in the precision that `hardware.precision: auto` chooses. The bounds hold for
-processors with bf16 units; elsewhere the ratios are shown, and not judged. With names, the table is shown and not kept.
+processors with bf16 units; elsewhere the ratios are shown, and not judged: bf16 would be emulated there, for minutes.
+With names, the table is shown and not kept.
 """
 
 from __future__ import annotations
@@ -89,9 +90,9 @@ def rows_of(label: str, published: Published, device: str, is_judged: bool) -> l
         Row(f"{label}: step, fp32 channels-first", seconds["plain"], "s"),
         Row(f"{label}: step, {as_trained}", seconds["trained"], "s"),
         Row(f"{label}: {as_trained} against fp32 channels-first", seconds["plain"] / seconds["trained"], "×", bound),
-        Row(f"{label}: largest difference of a logit in bf16", differences["largest"], "spreads"),
-        Row(f"{label}: mean difference of the logits in bf16", differences["mean"], "spreads"),
-        Row(f"{label}: difference of the loss in bf16", 100 * differences["loss"], "%"),
+        Row(f"{label}: largest difference of a logit in {as_trained}", differences["largest"], "spreads"),
+        Row(f"{label}: mean difference of the logits in {as_trained}", differences["mean"], "spreads"),
+        Row(f"{label}: difference of the loss in {as_trained}", 100 * differences["loss"], "%"),
         Row(f"{label}: kept of the backbone for the backward pass", kept["backbone"], "MiB"),
         Row(f"{label}: kept of the head for the backward pass", kept["head"], "MiB"),
         Row(f"{label}: most memory of a step at {large['size']}", memory["peak"], "GiB"),

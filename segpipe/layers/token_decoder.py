@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from segpipe.layers.readouts import enlarged
 
@@ -14,7 +16,7 @@ Norm = Literal["none", "batch", "group"]
 
 
 class Doubling(nn.Module):
-    """A transposed convolution of stride 2, what skips to it, a norm, ReLU: [B, C, h, w] -> [B, D, 2h, 2w]."""
+    """A transposed convolution of stride 2, what skips to it, a norm, ReLU: four cells for each."""
 
     def __init__(self, channels: int, width: int, kernel: int, norm: Norm, skip_channels: int) -> None:
         super().__init__()
@@ -23,28 +25,52 @@ class Doubling(nn.Module):
         )  # a norm has a bias of its own
         self.project = nn.Conv2d(skip_channels, width, 1, bias=False) if skip_channels else None
         self.norm = _normalising(norm, width)
-        self.act = nn.ReLU(inplace=True)
+        self.act = nn.ReLU()  # in place, autograd would copy what is a view
 
-    def forward(self, below: Tensor, skip: Tensor | None) -> Tensor:
-        above: Tensor = doubled(below, self.up) if self.up.kernel_size == (2, 2) else self.up(below)
+    def forward(self, below: Tensor, skip: Tensor | None, grid: tuple[int, int], generation: int) -> Tensor:
+        """Cells so many doublings from tokens in this grid: a map [B, C, h, w], or, for kernel 2, by family."""
+        is_alone = self.up.kernel_size == (2, 2)
+        above: Tensor = doubled(below, self.up) if is_alone else self.up(below)
         if self.project is not None and skip is not None:
-            above = above + enlarged(self.project(skip), (above.shape[2], above.shape[3])).to(above.dtype)
+            size = (2**generation * grid[0], 2**generation * grid[1])
+            beside = enlarged(self.project(skip), size).to(above.dtype)
+            above = above + (by_family(beside, grid, generation) if is_alone else beside)
         activated: Tensor = self.act(self.norm(above))
         return activated
 
 
-def doubled(cells: Tensor, up: nn.ConvTranspose2d) -> Tensor:
-    """What `up`, of kernel and stride 2, makes of cells [B, C, h, w], as one matrix product: [B, D, 2h, 2w].
+# A transposed convolution whose kernel is its stride lets no cell see another. So cells need no places until the end:
+# each is followed by its own four, those by theirs, [B, C, cells, 1], and every doubling is one matrix product.
 
-    Its windows do not overlap, so each cell becomes four by itself. torch's own way back through it takes eleven times
-    as long as its way forth on a processor, where the channels come last.
-    """
-    batch, channels, height, width = cells.shape
+
+def doubled(cells: Tensor, up: nn.ConvTranspose2d) -> Tensor:
+    """What `up`, of kernel and stride 2, makes of each cell: [B, C, cells, 1] -> [B, D, 4 * cells, 1]."""
+    batch, channels, count, _ = cells.shape
     weight = up.weight.permute(0, 2, 3, 1).reshape(channels, -1)  # [C, 2 * 2 * D]
-    four = cells.permute(0, 2, 3, 1).reshape(-1, channels) @ weight
-    tiles = four.view(batch, height, width, 2, 2, -1).transpose(2, 3)  # [B, h, 2, w, 2, D]
-    above = tiles.reshape(batch, 2 * height, 2 * width, -1)
-    return (above if up.bias is None else above + up.bias.to(above.dtype)).permute(0, 3, 1, 2)
+    rows = cells.permute(0, 2, 3, 1).reshape(-1, channels)
+    four = rows @ weight if up.bias is None else torch.addmm(up.bias.repeat(4), rows, weight)
+    return four.view(batch, 4 * count, 1, -1).permute(0, 3, 1, 2)
+
+
+def by_family(cells: Tensor, grid: tuple[int, int], generations: int) -> Tensor:
+    """A map [B, C, 2^n h, 2^n w], n generations from a grid [h, w] -> [B, C, cells, 1]."""
+    batch, channels = cells.shape[:2]
+    halves = [2] * generations
+    split = cells.permute(0, 2, 3, 1).reshape(batch, grid[0], *halves, grid[1], *halves, channels)
+    rows, columns = range(1, 2 + generations), range(2 + generations, 3 + 2 * generations)
+    order = [axis for pair in zip(rows, columns, strict=True) for axis in pair]
+    families = split.permute(0, *order, split.dim() - 1)
+    return families.reshape(batch, -1, 1, channels).permute(0, 3, 1, 2)
+
+
+def in_place(families: Tensor, grid: tuple[int, int], generations: int) -> Tensor:
+    """The way back: [B, C, cells, 1] -> [B, C, 2^n h, 2^n w], channels last."""
+    batch, channels = families.shape[:2]
+    split = families.permute(0, 2, 3, 1).reshape(batch, *grid, *[2, 2] * generations, channels)
+    rows, columns = range(1, split.dim() - 1, 2), range(2, split.dim() - 1, 2)
+    placed = split.permute(0, *rows, *columns, split.dim() - 1)
+    times = 2**generations
+    return placed.reshape(batch, times * grid[0], times * grid[1], channels).permute(0, 3, 1, 2)
 
 
 class TokenDecoder(nn.Module):
@@ -54,7 +80,7 @@ class TokenDecoder(nn.Module):
         self, channels: int, widths: Sequence[int], num_classes: int, *, kernel: int, norm: Norm, num_skips: int
     ) -> None:
         super().__init__()
-        self.num_skips = num_skips
+        self.num_skips, self._are_alone = num_skips, kernel == 2
         self.doublings = nn.ModuleList(
             Doubling(below, width, kernel, norm, channels if number < num_skips else 0)
             for number, (below, width) in enumerate(zip((channels, *widths), widths, strict=False))
@@ -64,11 +90,17 @@ class TokenDecoder(nn.Module):
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Maps [B, channels, h, w] of ever later blocks -> logits [B, C, 16h, 16w] (for four widths)."""
         *skips, cells = maps
+        grid = (cells.shape[2], cells.shape[3])
+        cells = by_family(cells, grid, 0) if self._are_alone else cells
         for number, doubling in enumerate(self.doublings):
             # The later the block, the coarser the cells that its map skips to.
-            cells = doubling(cells, skips[-1 - number] if number < self.num_skips else None)
-        logits: Tensor = self.classifier(cells)
-        return logits
+            skip = skips[-1 - number] if number < self.num_skips else None
+            cells = doubling(cells, skip, grid, number + 1)
+        if not self._are_alone:
+            logits: Tensor = self.classifier(cells)
+            return logits
+        logits = functional.linear(cells.permute(0, 2, 3, 1), self.classifier.weight.flatten(1), self.classifier.bias)
+        return in_place(logits.permute(0, 3, 1, 2), grid, len(self.doublings))
 
 
 def _normalising(norm: Norm, width: int) -> nn.Module:

@@ -116,6 +116,19 @@ class Training:
         run_id = self._restore()
         # A repeat only tells how far scores lie apart: the tracking store shows the training itself.
         run = tracking.begin(self.record, run_id) if place().is_first and not self.is_repeat else None
+        try:
+            self._epochs(run)
+        except Exception:
+            if run is not None:
+                run.end("FAILED")
+            raise
+        if run is not None:
+            run.end()
+        display.line(summary(self.title, self.settings, self.history, self.timing))
+        return self._result(run)
+
+    def _epochs(self, run: tracking.Run | None) -> None:
+        """All that are left, each kept, and shown, before the next."""
         if not self.history:
             self._keep(run)
         for epoch in display.epochs(range(len(self.history) + 1, self.settings.epochs + 1), self.title):
@@ -125,11 +138,10 @@ class Training:
                 self._epoch(epoch)
             self._keep(run)
             if run is not None:
+                known = run.id
                 run.log_history(self.history, self.timing)
-        if run is not None:
-            run.end()
-        display.line(summary(self.title, self.settings, self.history, self.timing))
-        return self._result(run)
+                if run.id != known:  # the store was away until now: whoever goes on must find this run again
+                    self._keep(run)
 
     # An epoch
 

@@ -59,6 +59,6 @@ def test_channels_last_moves_no_number_further_than_rounding() -> None:
     plain, last = (Step(case(True), CPU, layout) for layout in ("plain", "channels_last"))
     assert plain.images.is_contiguous()
     assert last.images.is_contiguous(memory_format=torch.channels_last)
-    (expected, expected_loss), (found, found_loss) = plain.evaluated(CPU), last.evaluated(CPU)
+    (expected, expected_loss), (found, found_loss) = plain.evaluated(), last.evaluated()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert found_loss == pytest.approx(expected_loss, rel=1e-4)

@@ -182,7 +182,9 @@ def test_a_step_too_far_stops_within_the_epoch(project: Path) -> None:
     tiny_project.write_params(optimizer=ADAM_ALMOST_INFINITE)
     with pytest.raises(ValueError, match=r"no number in epoch 1, batch 2 "):
         train(NAME)
-    assert state().values["history"] == []
+    left = state().values
+    assert left["history"] == []
+    assert tracking._client().get_run(left["run_id"]).info.status == "FAILED"
 
 
 def test_a_last_batch_that_breaks_the_weights_stops_too(project: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from safetensors import SafetensorError, safe_open
 
 from segpipe import artifacts, params, tracking
-from segpipe.training.loop import train
+from segpipe.training.loop import Training, train
 from tests.unit.training import tiny_project
 from tests.unit.training.tiny_project import NAME
 
@@ -128,6 +128,25 @@ def test_everything_that_a_step_leans_on_survives_kills_at_any_moment(
         assert not artifacts.checkpoint(NAME).exists()
     train(NAME)
     assert whole_checkpoint() == expected
+
+
+def test_a_run_that_the_store_took_up_late_is_kept_at_once(project: Path) -> None:
+    """The store is back at the end of an epoch: were we killed in the next one, we would go on in the same run."""
+    tiny_project.write_params(epochs=1)
+    training = Training(NAME, params.experiment(NAME))
+    with pytest.MonkeyPatch.context() as away:
+        away.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        away.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        tracking._client.cache_clear()
+        run = tracking.begin(training.record, None)
+    tracking._client.cache_clear()
+    assert run.id is None
+    with training.resume.held():
+        training._epochs(run)
+    kept = training.resume.read()
+    assert kept is not None
+    assert kept.values["run_id"] == run.id
+    assert tracking._client().get_run(str(run.id)).data.metrics
 
 
 def test_a_second_trainer_is_refused_while_the_first_one_works(
