@@ -1,10 +1,10 @@
 """How fast a split is counted and scored, against mmseg, torchmetrics and smp on the same tensors; and that all agree.
 
-They live in an environment of their own, made here once (.segpipe/bench/metrics-env, minutes and 2 GB), in which our
-counting runs too: the same process, the same torch, in turn. mmseg starts there without mmcv's compiled operators.
+They live in an environment of their own (`bench.elsewhere`), in which our counting runs too: the same process, the same
+torch, in turn. mmseg starts there without mmcv's compiled operators.
 
-Hugging Face's `mean_iou` and torchvision's reference script are no part of any package: the parity table has them by
-their published formulas, which is all that can be said of them here.
+Hugging Face's `mean_iou` and torchvision's reference script are no part of any package: a test holds the first to its
+documented example, and the second is only known as its source reads.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.elsewhere import python_with
 from bench.results import Row, publish
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = ROOT / ".segpipe" / "bench" / "metrics-env"
 PACKAGES = (
-    "torch==2.15.0",
     "torchvision==0.29.2",
     "torchmetrics==1.9.0",
-    "segmentation-models-pytorch==0.6.0",
     "mmsegmentation==1.2.2",
     "mmcv-lite==2.1.0",
     "mmengine==0.10.7",
@@ -37,19 +35,9 @@ PACKAGES = (
 BOUNDS = {"mmseg's IoUMetric": ">= 100", "torchmetrics, validation off": ">= 20", "smp's get_stats": ">= 60"}
 
 
-def python() -> Path:
-    """The other environment's, made if it is not there."""
-    ready, interpreter = ENVIRONMENT / "ready", ENVIRONMENT / "bin" / "python"
-    if not ready.is_file() or ready.read_text() != "\n".join(PACKAGES):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        ready.write_text("\n".join(PACKAGES))
-    return interpreter
-
-
 def measured() -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [str(python()), "-m", "bench.metrics_elsewhere"]
+    command = [str(python_with("metrics", PACKAGES)), "-m", "bench.metrics_elsewhere"]
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=ROOT).stdout
     found: dict[str, Any] = json.loads(said.splitlines()[-1])
     return found

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "results"
+SIGNS: dict[str, Callable[[float, float], bool]] = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measured thing, and the bound that it must keep (`<` or `>=`)."""
+    """One measured thing, and the bound that it must keep: a sign of SIGNS, a blank, a number."""
 
     what: str
     measured: float
@@ -25,7 +28,7 @@ class Row:
         if not self.bound:
             return True
         sign, _, limit = self.bound.partition(" ")
-        return self.measured < float(limit) if sign == "<" else self.measured >= float(limit)
+        return SIGNS[sign](self.measured, float(limit))
 
 
 def publish(name: str, rows: list[Row]) -> int:

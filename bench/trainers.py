@@ -2,8 +2,7 @@
 
     python -m bench.trainers [--size 256] [--images 32]
 
-Each library has an environment of its own under .segpipe/bench/trainers, beside which ours stays as it is: it finds our
-packages through a path file, so that torch is not installed twice. The rounds of both loops are taken in turn.
+Each library has an environment of its own (`bench.elsewhere`), in which ours runs too. The rounds are taken in turn.
 """
 
 from __future__ import annotations
@@ -13,16 +12,15 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.elsewhere import python_with
 from bench.models import CASES
 from bench.results import Row, publish
 from bench.training_epoch import Case
-from segpipe import artifacts
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 7
@@ -31,22 +29,10 @@ MODEL = "unet, ResNet-50"
 PACKAGES = {"lightning": ["lightning"], "transformers": ["transformers", "accelerate"]}
 
 
-def python_with(library: str) -> Path:
-    """The interpreter of an environment that has this library beside our own packages; made once."""
-    folder = artifacts.working("bench") / "trainers" / library
-    python, is_ready = (folder / "bin" / "python").absolute(), folder / "ready"
-    if not is_ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        (site,) = folder.glob("lib/python*/site-packages")
-        (site / "segpipe_environment.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES[library]], check=True)
-        is_ready.touch()
-    return python
-
-
 def rounds(library: str, case: Case) -> Any:
     """Seconds of an epoch, ours and theirs, and the library's version."""
-    command = [str(python_with(library)), "-m", "bench.trainers_epoch", json.dumps([library, ROUNDS, asdict(case)])]
+    arguments = json.dumps([library, ROUNDS, asdict(case)])
+    command = [str(python_with(library, PACKAGES[library])), "-m", "bench.trainers_epoch", arguments]
     given = {"GOMP_SPINCOUNT": "3000", **os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])

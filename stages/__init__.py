@@ -5,6 +5,3 @@ import os
 # Threads that spin while they wait starve each other where other processes want every core.
 # What this gains is small, and not yet settled: docs/decisions.md, python -m bench.threads.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-
-# torch takes fresh pages for every large tensor: huge ones halve what a full-resolution loss costs a processor.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

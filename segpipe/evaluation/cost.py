@@ -18,7 +18,7 @@ from segpipe.layers.segmentation_model import SegmentationModel
 from segpipe.loading import Samples
 
 SECONDS, MOST = 0.3, 50
-LEAST = {1: 3, 8: 2}
+LEAST = {1: 3, 8: 1}
 """How long the latency of so many images is measured, how often at most, and at least: it is no part of the scoring."""
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,16 @@ def _new_version(name: str, gate: Gate, config: dict[str, Any], content: str) ->
         "counts": artifacts.report(gate.experiment) / COUNTS_FILE,
     }
     tags = {**_tags(config["metrics"], run), "origin": config["origin_sha256"], "content": content}
-    version = registry.register(name, run_id, SERVED_MODEL, files, _example(config["size"]), tags)
+    plain = {kind: _plain(path, made) for kind, path in files.items()}
+    version = registry.register(name, run_id, SERVED_MODEL, plain, _example(config["size"]), tags)
+    shutil.rmtree(made)
     registry.describe(name, version, text)
     return version
+
+
+def _plain(path: Path, folder: Path) -> Path:
+    """MLflow packs no symbolic links, and DVC leaves them where its `cache.type` says so."""
+    return Path(shutil.copyfile(path, folder / path.name)) if path.is_symlink() else path
 
 
 def _example(size: list[int]) -> dict[str, list[str]]:

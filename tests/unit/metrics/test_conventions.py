@@ -72,6 +72,22 @@ def test_one_set_of_predictions_has_as_many_mious_as_there_are_conventions() -> 
     assert not any(library == "cityscapesscripts" for library, _ in found)
 
 
+def test_hugging_faces_documented_example_has_its_documented_score() -> None:
+    """Three images, ten classes; where the truth is 255, nothing counts. Its page gives 0.4775."""
+    pairs = (
+        ([[0, 3], [5, 4], [6, 255]], [[1, 2], [3, 4], [5, 255]]),
+        ([[1, 7], [9, 2], [3, 6]], [[2, 7], [9, 2], [3, 6]]),
+        ([[1, 2, 2], [8, 2, 1], [3, 255, 1]], [[2, 2, 3], [8, 2, 4], [3, 255, 2]]),
+    )
+    confusions = []
+    for truth, prediction in pairs:
+        known, said = np.array(truth, np.uint8), np.array(prediction, np.uint8)
+        confusions.append(confusion_matrix(known, np.where(known == 255, 0, said).astype(np.uint8), 10))
+    total: np.ndarray = np.sum(confusions, axis=0)
+    counts = Counts(total, *np.stack([class_counts(each) for each in confusions], 1))
+    assert values(counts)["Hugging Face", "evaluate mean_iou"] == pytest.approx(0.4775, abs=1e-12)
+
+
 def test_the_official_cityscapes_score_knows_no_void() -> None:
     # Rows are the truth: road, car, void. Void's own row is dropped: road has 6 hits, 2 missed (one as void), 1 wrong;
     # car 4 hits, 2 missed, 1 wrong. The last column is no class of the benchmark.

@@ -18,6 +18,7 @@ from segpipe import artifacts, params, tracking
 from segpipe.checkpoints import build_model, load_model, origin_of
 from segpipe.evaluation.scoring import evaluate
 from segpipe.inference.predict import predict
+from segpipe.tracking import registry
 from tests.unit.promotion.promoting import (
     MODEL,
     aliases,
@@ -50,6 +51,18 @@ def test_the_first_model_past_its_gate_is_champion_with_its_counts_and_lineage(e
     lineage = {"experiment": NAME, "checkpoint": metrics["checkpoint"], "data": metrics["data"], "dirty": "True"}
     assert lineage.items() <= tags.items(), "params.yaml was changed after the commit"
     assert float(tags["miou"]) == metrics["miou"]
+
+
+def test_a_checkpoint_that_dvc_only_links_to_is_registered_whole(evaluated: Path) -> None:
+    report()
+    checkpoint = artifacts.checkpoint(NAME) / "model.safetensors"
+    cached = evaluated / "in-the-cache"
+    checkpoint.rename(cached)
+    checkpoint.symlink_to(cached)
+    assert register() == 0
+    (packed,) = registry.find(MODEL, "1").files().glob("**/model.safetensors")
+    assert not packed.is_symlink()
+    assert packed.read_bytes() == cached.read_bytes()
 
 
 def test_one_checkpoint_is_one_version_and_a_worse_one_is_no_champion(
