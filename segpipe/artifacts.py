@@ -77,6 +77,11 @@ def working(name: str) -> Path:
     return main_repository() / ".segpipe" / name
 
 
+def took(stage: str) -> Path:
+    """How long one of DVC's stages ran when it last came to its end."""
+    return working("timings") / f"{stage}.json"
+
+
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
     """A path to write to; it takes the place of `path` when the block ends well, and vanishes when it does not."""

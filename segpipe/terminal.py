@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import signal
@@ -26,7 +27,13 @@ def door(main: Callable[..., Any], description: str | None, block: str | None = 
     if block:
         parser.add_argument("name", help=f"a key of `{block}:` in params.yaml")
     arguments = parser.parse_args()
-    sys.exit(exit_code(lambda: main(**vars(arguments))))
+    began = time.monotonic()
+    code = exit_code(lambda: main(**vars(arguments)))
+    stage = os.environ.get("DVC_STAGE")
+    if stage and not code:
+        with contextlib.suppress(OSError):  # what `segpipe plan` reads is worth no error
+            artifacts.write_json(artifacts.took(stage), {"seconds": time.monotonic() - began})
+    sys.exit(code)
 
 
 def exit_code(action: Callable[[], Any]) -> int:

@@ -110,16 +110,19 @@ def reason(changes: list[Any]) -> str:
 
 
 def seconds(stage: str) -> float | None:
-    """How long it took before, for as many epochs as it is to run now; nothing is kept of other stages' times."""
+    """How long it took when it last ran here; a training, by its epochs, for as many as it is to run now."""
     kind, _, name = stage.partition("@")
-    timing, block = artifacts.checkpoint(name) / "timing.csv", artifacts.resolved("experiments", name)
-    if kind not in TRAINING or not timing.is_file():
-        return None
-    rows = artifacts.read_rows(timing)
-    of_epoch = sum(float(row["seconds"]) for row in rows) / max(1, len(rows))
+    timing, took = artifacts.checkpoint(name) / "timing.csv", artifacts.took(stage)
+    if kind in TRAINING and timing.is_file():
+        return _of_training(name, [float(row["seconds"]) for row in artifacts.read_rows(timing)])
+    return float(artifacts.read_json(took)["seconds"]) if took.is_file() else None
+
+
+def _of_training(name: str, epochs: list[float]) -> float:
+    block = artifacts.resolved("experiments", name)
     params = artifacts.read_json(block) if block.is_file() else {}
-    epochs = params.get("epochs") or len(rows)  # an average that is only fitted has none
-    return of_epoch * float(epochs) * float(params.get("repeats", 1))
+    count = params.get("epochs") or len(epochs)  # an average that is only fitted has none
+    return sum(epochs) / max(1, len(epochs)) * float(count) * float(params.get("repeats", 1))
 
 
 def output_sizes() -> dict[str, int]:
@@ -147,9 +150,9 @@ def lines(steps: list[Step]) -> Iterator[str]:
 
 
 def total(steps: list[Step]) -> str:
-    """What is known of the time and the disk, and of how many trainings nothing is."""
+    """What is known of the time and the disk, and of how many stages nothing is."""
     known = sum(step.seconds or 0 for step in steps)
-    unknown = sum(step.seconds is None and step.stage.partition("@")[0] in TRAINING for step in steps)
-    beside = f" and {unknown} trainings that were never timed here" if unknown else ""
+    unknown = sum(step.seconds is None for step in steps)
+    beside = f" and {unknown} that were never timed here" if unknown else ""
     size = sum(step.bytes or 0 for step in steps)
-    return f"trainings of {duration(known)} ({known / 3600:.2f} h){beside}, {size / 1e6:,.1f} MB"
+    return f"{duration(known)} ({known / 3600:.2f} h){beside}, {size / 1e6:,.1f} MB"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from segpipe import artifacts
 from segpipe.commands import plan
 
+ROOT = Path(__file__).parents[3]
 EDGES = [
     ("resolve", "preprocess@a"),
     ("preprocess@a", "train@one"),
@@ -62,7 +66,17 @@ def test_the_time_of_a_training_is_its_last_time_an_epoch_for_as_many_as_it_is_t
     artifacts.write_json(artifacts.resolved("experiments", "one"), {"epochs": 10, "repeats": 3})
     assert plan.seconds("train@one") == 40 * 10 * 3
     assert plan.seconds("train@two") is None
-    assert plan.seconds("evaluate@one") is None
+
+
+def test_the_time_of_another_stage_is_what_it_took_when_it_last_ended_well() -> None:
+    for code, slept in (("0", 0.2), ("1", 0.0)):
+        main = f"import time; from segpipe.terminal import door; door(lambda: time.sleep({slept}) or {code}, None)"
+        environment = {**os.environ, "DVC_STAGE": "evaluate@one", "PYTHONPATH": str(ROOT)}
+        assert subprocess.run([sys.executable, "-c", main], env=environment, check=False).returncode == int(code)
+    known = plan.seconds("evaluate@one")
+    assert known is not None
+    assert 0.2 <= known < 5
+    assert plan.seconds("evaluate@two") is None
 
 
 def test_the_disk_is_what_each_stage_left_last_time() -> None:
@@ -82,5 +96,5 @@ def test_the_sum_says_what_it_does_not_know() -> None:
         plan.Step("evaluate@two", "", False, None, 500_000),
     ]
     *_, certain, at_most = plan.lines(steps)
-    assert certain == "\ncertain: 1 stages, trainings of 1 h 30 min (1.50 h), 3.0 MB"
-    assert at_most.endswith("(1.50 h) and 1 trainings that were never timed here, 3.5 MB")
+    assert certain == "\ncertain: 1 stages, 1 h 30 min (1.50 h), 3.0 MB"
+    assert at_most.endswith("(1.50 h) and 2 that were never timed here, 3.5 MB")
