@@ -39,7 +39,7 @@ def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task]) -> I
             while pending:
                 yield pending.popleft().result()
                 pending.extend(executor.submit(function, task) for task in islice(remaining, 1))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, GeneratorExit):  # the second one where whoever asks is interrupted, not we
         for process in multiprocessing.active_children():
             process.kill()
         raise

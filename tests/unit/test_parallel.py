@@ -108,7 +108,7 @@ def test_a_worker_that_was_killed_is_said_with_a_way_on() -> None:
 WORDS = "stopped: nothing is half-written. Run the same command to go on."
 
 STAGE = """
-import sys, time
+import os, sys, time
 from segpipe.parallel import in_processes
 from segpipe.terminal import exit_code
 
@@ -119,6 +119,7 @@ def main(seconds):
     for number, _ in enumerate(in_processes(work, [0.0] + [seconds] * 500)):
         if number == 0:
             print("ready", flush=True)
+            time.sleep(float(os.environ.get("BUSY_FOR", "0")))
 
 if __name__ == "__main__":
     sys.exit(exit_code(lambda: main(float(sys.argv[1]))))
@@ -182,6 +183,16 @@ def test_an_interrupt_of_the_whole_group_says_one_line(tmp_path: Path) -> None:
 def test_an_interrupt_waits_for_no_long_task(tmp_path: Path) -> None:
     code, _, seconds = stopped(tmp_path, ["20"], signal.SIGINT)
     assert code == 130
+    assert seconds < 1.5
+
+
+def test_an_interrupt_of_whoever_takes_the_results_waits_for_no_long_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised there, outside of the loop that hands out tasks."""
+    monkeypatch.setenv("BUSY_FOR", "20")
+    code, words, seconds = stopped(tmp_path, ["20"], signal.SIGINT)
+    assert (code, words) == (130, WORDS)
     assert seconds < 1.5
 
 
