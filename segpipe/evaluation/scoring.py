@@ -17,7 +17,7 @@ from segpipe.checkpoints import MODEL_FILE, build_model, load_model, origin_of
 from segpipe.confusion import confusion_matrix
 from segpipe.devices import Machine, machine
 from segpipe.evaluation.colour import colour_alone
-from segpipe.evaluation.confidence import fitted_temperature
+from segpipe.evaluation.confidence import Fit, fitted
 from segpipe.evaluation.cost import measured_cost
 from segpipe.evaluation.counting import Scored, Scorer, in_order_of
 from segpipe.evaluation.native import NativePairs
@@ -54,12 +54,13 @@ def _evaluate(name: str) -> None:
 def _write(work: Scoring, scored: Iterator[Scored]) -> None:
     with artifacts.replacing_folder(artifacts.evaluation(work.name)) as folder, ThreadPoolExecutor(1) as aside:
         colour = aside.submit(work.colour_alone)
+        aside.submit(tracking.wake)  # where it fails, `_track` will see
         totals = written_rows(folder, scored, work.labels.class_names)
         work.extremes.join(gathered(work.extremes))
         metrics = work.metrics(totals, colour.result(), work.repeats())
         artifacts.write_json(folder / "metrics.json", metrics)
         write_tables(folder, totals, work.labels.name, work.labels.class_names)
-        cost = measured_cost(work.model, work.samples, work.here, work.checkpoint)
+        cost = measured_cost(work.model, work.samples, work.how, work.here, work.checkpoint, work.fit.of_eight)
         artifacts.write_json(folder / "cost.json", cost)
         write_panels(folder, work.model, work.samples, work.extremes, work.labels)
     _track(work.name, metrics)
@@ -95,7 +96,7 @@ class Scoring:
             how=self.how,
             here=self.here,
             loss=loss.to(self.here.device),
-            temperature=self.temperature,
+            temperature=self.fit.temperature,
             native=self._native(),
         )
         # Of the images: kept features are rounded, and what is served or verified elsewhere has none.
@@ -106,10 +107,9 @@ class Scoring:
             yield scored
 
     @cached_property
-    def temperature(self) -> float:
-        val = Samples([self.prepared], "val")
-        batch = max(1, self.settings.batch // place().count)
-        return fitted_temperature(self.model, val, self.how, self.here, len(self.samples), batch)
+    def fit(self) -> Fit:
+        """Its temperature is fitted on validation images, whatever is scored."""
+        return fitted(self.model, Samples([self.prepared], "val"), self.how, self.here, len(self.samples))
 
     def _native(self) -> NativePairs | None:
         if not self.how.native:
@@ -148,7 +148,7 @@ class Scoring:
             "evaluation": self.how.model_dump(mode="json"),
             "selected_on": {**run["selected_on"], "temperature": "val"},
             **numbers(totals, self.labels.class_names),
-            "temperature": self.temperature,
+            "temperature": self.fit.temperature,
             "repeats": repeats,
             "data": self.manifest["content"],
             "checkpoint": lineage.file_hash(self.checkpoint),

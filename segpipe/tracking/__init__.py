@@ -8,7 +8,7 @@ from segpipe.tracking.files import pictures_of, scores_of, upload
 from segpipe.tracking.registry import CHALLENGER, CHAMPION, register, registered_version, set_alias
 from segpipe.tracking.runs import Run, begin, continued
 from segpipe.tracking.store import client as _client
-from segpipe.tracking.store import uri
+from segpipe.tracking.store import uri, wake
 
 __all__ = [
     "CHALLENGER",
@@ -24,4 +24,5 @@ __all__ = [
     "set_alias",
     "upload",
     "uri",
+    "wake",
 ]

@@ -42,6 +42,11 @@ def client() -> MlflowClient:
     return made
 
 
+def wake() -> None:
+    """Import MLflow and meet the store: seconds, for whoever has something else to wait for meanwhile."""
+    client()
+
+
 @contextlib.contextmanager
 def database_lock() -> Iterator[None]:
     path = artifacts.working("locks") / "tracking.lock"

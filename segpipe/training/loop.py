@@ -118,7 +118,7 @@ class Training:
         run = tracking.begin(self.record, run_id) if place().is_first and not self.is_repeat else None
         try:
             self._epochs(run)
-        except Exception:
+        except Exception:  # whatever it was, no run may be left RUNNING; the error itself goes on
             if run is not None:
                 run.end("FAILED")
             raise
