@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.results import Row, publish
+from bench.results import Row, publish, so_far
 from segpipe import components
 
 ROOT = Path(__file__).parents[1]
@@ -123,11 +123,10 @@ def main() -> int:
     has_units = has_bf16_units(Path("/proc/cpuinfo").read_text())
     rows = [Row("bf16 units in this processor", has_units, "yes" if has_units else "none: bounds are not judged")]
     for label, published in selected(asked.models).items():
-        rows += rows_of(label, published, asked.device, is_judged=has_units and asked.device == "cpu")
+        rows += so_far(rows_of(label, published, asked.device, is_judged=has_units and asked.device == "cpu"))
         if asked.compile:
-            rows += compiled_rows(label, published, asked.device)
+            rows += so_far(compiled_rows(label, published, asked.device))
     if asked.models:
-        print(*(f"{row.what}: {row.measured:.4g} {row.unit}" for row in rows), sep="\n")
         return 0
     return publish("models" if asked.device == "cpu" else f"models_{asked.device}", rows)
 

@@ -6,6 +6,7 @@ import json
 import operator
 import os
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,13 @@ class Row:
             return True
         sign, _, limit = self.bound.partition(" ")
         return SIGNS[sign](self.measured, float(limit))
+
+
+def so_far(rows: list[Row]) -> list[Row]:
+    """The same rows, said at once: what a long measurement has found is not lost when it is stopped."""
+    for row in rows:
+        print(f"{row.what}: {row.measured:.4g} {row.unit}", file=sys.stderr, flush=True)
+    return rows
 
 
 def publish(name: str, rows: list[Row]) -> int:

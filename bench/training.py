@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from bench.models import CASES, Published
-from bench.results import Row, publish
+from bench.results import Row, publish, so_far
 from bench.training_epoch import Case
 from segpipe import params
 from segpipe.devices import CPUINFO, has_bf16_units
@@ -81,7 +81,7 @@ def on_device(device: str) -> list[Row]:
         case = Case(model, encoder, size, settings.batch, images=max(64, 12 * settings.batch), recipe=recipe)
         for compiled in (False, True):
             label = f"{name}, {size[0]}x{size[1]}, batch {settings.batch}{', compiled' if compiled else ''}"
-            rows += _device_rows(label, case, {"SEGPIPE_DEVICE": device, "SEGPIPE_COMPILE": str(compiled)})
+            rows += so_far(_device_rows(label, case, {"SEGPIPE_DEVICE": device, "SEGPIPE_COMPILE": str(compiled)}))
     return rows
 
 
@@ -113,9 +113,8 @@ def main() -> int:
     rows = [Row("bf16 units in this processor", has_units, "yes" if has_units else "none: speed-ups are not judged")]
     for label in BOUNDS:
         if not asked.models or CASES[label].model in asked.models:
-            rows += rows_of(label, CASES[label], asked.size, asked.images, has_units)
+            rows += so_far(rows_of(label, CASES[label], asked.size, asked.images, has_units))
     if asked.models or (asked.size, asked.images) != (SIZE, IMAGES):
-        print(*(f"{row.what}: {row.measured:.4g} {row.unit}" for row in rows), sep="\n")
         return 0
     return publish("training", rows)
 

@@ -73,17 +73,17 @@ class Scorer:
             for one in batches:
                 while len(counted) > AHEAD * batch:
                     yield counted.popleft().result()
-                counted.extend(self._begun(one, pool))
+                counted.extend(self._begun(one, feed, pool))
             while counted:
                 yield counted.popleft().result()
 
     @torch.inference_mode()
-    def _begun(self, batch: Batch, pool: ThreadPoolExecutor) -> list[Future[tuple[Scored, np.ndarray]]]:
+    def _begun(self, batch: Batch, feed: Feed, pool: ThreadPoolExecutor) -> list[Future[tuple[Scored, np.ndarray]]]:
         """What the device makes of a batch, and the counting of it, begun."""
         files = [pool.submit(self.native.read, name) for name in batch.names] if self.native else []
         on_device = batch.to(self.here.device)
         with self.here.autocast():
-            logits = logits_of(self.model, on_device.images, self.how)
+            logits = scored_logits(self.model, on_device, feed, self.how)
         predicted, confidences = prediction_and_confidences(logits, (1.0, self.temperature))
         perfect = self._perfect(on_device.masks)
         masks, truths = self.model.truth(on_device.masks), self.model.truth(batch.masks).numpy()
@@ -127,6 +127,11 @@ class Scorer:
     def _confusion_and_boundary(self, truth: np.ndarray, predicted: np.ndarray, name: str) -> Pair:
         counts = boundary_counts(truth, predicted, self.num_classes, self.how.boundary)
         return confusion_matrix(truth, predicted, self.num_classes, name), counts
+
+
+def scored_logits(model: SegmentationModel, batch: Batch, feed: Feed, how: Evaluation) -> Tensor:
+    """[B, C, H, W], of a batch on the model's device: of its features, where the feed has some."""
+    return feed.logits(batch) if batch.features else logits_of(model, batch.images, how)
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from segpipe import artifacts, lineage, losses, params, tracking
+from segpipe import artifacts, features, lineage, losses, params, tracking
 from segpipe.checkpoints import MODEL_FILE, build_model, load_model, origin_of
 from segpipe.confusion import confusion_matrix
 from segpipe.devices import Machine, machine
 from segpipe.evaluation.colour import colour_alone
 from segpipe.evaluation.confidence import Fit, fitted
 from segpipe.evaluation.cost import measured_cost
-from segpipe.evaluation.counting import Scored, Scorer, in_order_of
+from segpipe.evaluation.counting import Scored, Scorer, in_order_of, scored_logits
 from segpipe.evaluation.native import NativePairs
 from segpipe.evaluation.panels import Candidate, Extremes, write_panels
 from segpipe.evaluation.results import Totals, numbers, or_none, write_tables, written_rows
 from segpipe.features import Feed
-from segpipe.inference.test_time import logits_of
 from segpipe.labels import LabelTable
 from segpipe.layers.segmentation_model import SegmentationModel
 from segpipe.loading import Samples
@@ -99,9 +98,7 @@ class Scoring:
             temperature=self.fit.temperature,
             native=self._native(),
         )
-        # Of the images: kept features are rounded, and what is served or verified elsewhere has none.
-        source = Feed(self.model, self.samples)
-        for scored, prediction in scorer.stream(source, self.settings.batch, self.samples.threads):
+        for scored, prediction in scorer.stream(self.feed(self.model), self.settings.batch, self.samples.threads):
             miou = overlap.overall(scored.confusion)["miou"]
             self.extremes.add([Candidate(scored.name, miou, prediction)])
             yield scored
@@ -110,6 +107,12 @@ class Scoring:
     def fit(self) -> Fit:
         """Its temperature is fitted on validation images, whatever is scored."""
         return fitted(self.model, Samples([self.prepared], "val"), self.how, self.here, len(self.samples))
+
+    def feed(self, model: SegmentationModel) -> Feed:
+        """Of the images, unless told otherwise: kept features are rounded, and what is served elsewhere has none."""
+        if self.how.kept_features:
+            return features.feed(model, self.samples, self.origin, self.here)
+        return Feed(model, self.samples)
 
     def _native(self) -> NativePairs | None:
         if not self.how.native:
@@ -132,7 +135,7 @@ class Scoring:
 
     def _miou(self, checkpoint: Path, seed: int) -> float:
         model, num_classes = self._model(checkpoint, seed), len(self.labels.classes)
-        confusions = image_confusions(model, self.samples, self.settings.batch, self.here, num_classes, self.how)
+        confusions = image_confusions(model, self.feed(model), self.settings.batch, self.here, num_classes, self.how)
         total = sum((counts for _, counts in confusions), np.zeros((num_classes, num_classes), np.int64))
         return overlap.overall(summed(total))["miou"]
 
@@ -162,12 +165,12 @@ def _seed(checkpoint: Path) -> int:
 
 @torch.inference_mode()
 def image_confusions(
-    model: SegmentationModel, samples: Samples, batch: int, here: Machine, num_classes: int, how: Evaluation
+    model: SegmentationModel, feed: Feed, batch: int, here: Machine, num_classes: int, how: Evaluation
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and confusion [C, C] of each of this process's images, at training size."""
-    for one in Feed(model, samples).in_order(batch):
+    for one in feed.in_order(batch):
         with here.autocast():
-            logits = logits_of(model, one.images.to(here.device), how)
+            logits = scored_logits(model, one.to(here.device), feed, how)
         predicted = logits.argmax(1).to(torch.uint8).cpu().numpy()
         for truth, prediction, name in zip(model.truth(one.masks).numpy(), predicted, one.names, strict=True):
             yield name, confusion_matrix(truth, prediction, num_classes, name)

@@ -162,6 +162,11 @@ def _scored(params: Params) -> Iterator[str]:
     """Whatever of an image the model is to see at once must be of a size that it takes."""
     for place, trained in _trained(params):
         how = trained.evaluation or Evaluation()
+        if how.kept_features and (how.window or how.flips or how.scales != (1.0,)):
+            yield (
+                f"{place}.evaluation.kept_features: kept features are of whole images as they are: "
+                "leave it out, or window, flips and scales"
+            )
         multiple = _size_multiple(params, trained)
         seen = how.window or params.prepared[trained.prepared].size
         if how.window and any(side % multiple for side in seen):
@@ -218,6 +223,11 @@ def _class_weights(place: str, trained: Trained, table: LabelTable) -> Iterator[
 
 def _floors(params: Params) -> Iterator[str]:
     for name, gate in params.gates.items():
+        if (params.trained[gate.experiment].evaluation or Evaluation()).kept_features:
+            yield (
+                f"gates.{name}.experiment: '{gate.experiment}' is scored by kept features, which are rounded, "
+                f"and what is promoted by its images: take evaluation.kept_features out of it"
+            )
         table = label_table(params, params.trained[gate.experiment].prepared)
         for metric in gate.floors:
             if problem := _unknown_metric(metric, table, gate):

@@ -236,6 +236,8 @@ class Evaluation(Settings):
     """Predictions at these scales, and of the mirrored image, are averaged."""
     boundary: Share = 0.02
     """How far a boundary reaches, as a share of the image's diagonal."""
+    kept_features: bool = False
+    """Score what was kept, rounded, of a frozen backbone: soon done where experiments share one; never promoted."""
 
 
 class Trained(Settings):

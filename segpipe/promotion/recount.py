@@ -11,6 +11,7 @@ import torch
 from segpipe import artifacts
 from segpipe.confusion import confusion_matrix
 from segpipe.evaluation.scoring import image_confusions
+from segpipe.features import Feed
 from segpipe.inference.usable_model import UsableModel
 from segpipe.labels import LabelTable
 from segpipe.loading import Samples
@@ -32,9 +33,9 @@ def recounted(usable: UsableModel, prepared: Path, how: Evaluation) -> Confusion
     samples = Samples([prepared], how.split)
     if samples.size != usable.size:
         return dict(_through_its_own_size(usable, samples, how))
-    batch = usable.config["experiment"]["batch"]
+    batch, feed = usable.config["experiment"]["batch"], Feed(usable.model, samples)
     with torch.inference_mode():
-        return dict(image_confusions(usable.model, samples, batch, usable.here, len(classes), how))
+        return dict(image_confusions(usable.model, feed, batch, usable.here, len(classes), how))
 
 
 def _through_its_own_size(usable: UsableModel, samples: Samples, how: Evaluation) -> Iterator[tuple[str, np.ndarray]]:

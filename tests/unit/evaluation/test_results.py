@@ -15,6 +15,7 @@ from segpipe.checkpoints import build_model, load_model, origin_of, save_model
 from segpipe.confusion import confusion_matrix
 from segpipe.devices import machine
 from segpipe.evaluation.scoring import evaluate, image_confusions
+from segpipe.features import Feed
 from segpipe.inference.predict import predict
 from segpipe.layers.segmentation_model import SegmentationModel
 from segpipe.loading import Samples
@@ -220,7 +221,7 @@ def test_repeats_are_scored_each_and_reported_as_mean_and_spread(trained: Path) 
 
 def test_confusions_come_image_by_image_and_add_up_to_the_split(evaluated: Path) -> None:
     here = machine(params.hardware())
-    found = list(image_confusions(model(), samples(), 4, here, 2, Evaluation()))
+    found = list(image_confusions(model(), Feed(model(), samples()), 4, here, 2, Evaluation()))
     assert [name for name, _ in found] == samples().names
     total = sum(confusion for _, confusion in found)
     assert overlap.overall(np.asarray(total))["miou"] == metrics()["miou"]

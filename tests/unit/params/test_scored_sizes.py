@@ -52,3 +52,18 @@ def test_a_floor_may_be_put_under_what_evaluate_counts(edit: Edit, metric: str) 
 def test_a_floor_under_an_error_makes_no_sense_and_is_refused(edit: Edit) -> None:
     assert "ece: no such metric" in complaint(edit, {"gates/drone_binary/floors": {"ece": 0.1}})
     assert not {"ece", "loss"} & {*OVERALL, *PER_CLASS}
+
+
+@pytest.mark.parametrize("other", [{"window": [64, 64]}, {"flips": True}, {"scales": [1.0, 2.0]}])
+def test_kept_features_are_of_whole_images_as_they_are(edit: Edit, other: dict[str, Any]) -> None:
+    assert complaint(edit, {f"{BINARY}/evaluation": {"kept_features": True, **other}}) == (
+        f"{PATH}.evaluation.kept_features: kept features are of whole images as they are: "
+        "leave it out, or window, flips and scales"
+    )
+
+
+def test_what_is_promoted_is_scored_by_its_images(edit: Edit) -> None:
+    assert complaint(edit, {f"{BINARY}/evaluation": {"kept_features": True}}) == (
+        "gates.drone_binary.experiment: 'unet_drone_binary' is scored by kept features, which are rounded, "
+        "and what is promoted by its images: take evaluation.kept_features out of it"
+    )
