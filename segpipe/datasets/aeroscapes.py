@@ -13,7 +13,7 @@ Facts
                 person 0.43 % of the pixels, animal 0.07 %, bike 0.06 %, drone 0.03 %, boat 0.02 %
     Splits      the lists. They part flights: frames of one flight train and validate, which the audit reports;
                 `split: {kind: official, held_out: 0.1}` validates on whole flights and keeps val.txt for the test
-    Fabricated  flights of 5 to 12 frames, listed by whole flights, the second of every five in val.txt: with parted
+    Fabricated  flights of 2 or 3 frames, listed by whole flights, the second of every five in val.txt: with parted
                 ones a model that knows its training frames by heart would look good in the demo
 """
 

@@ -21,7 +21,7 @@ from segpipe.acquisition.scenery.flight_world import SETTINGS, World, populated
 
 __all__ = ["THINGS", "scenes"]
 
-SHORTEST, LONGEST = 5, 12
+SHORTEST, LONGEST = 2, 3
 
 TILE, CELL = 512, 16
 """The side of the noise that covers the world again and again, and of its cells."""

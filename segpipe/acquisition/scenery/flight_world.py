@@ -150,10 +150,13 @@ def _moved(start: Place, step: Place, moment: int) -> Place:
 
 
 def _camera(dice: Canvas, size: tuple[int, int], sees_horizon: bool) -> Camera:
-    """5 to 45 metres up, more often low; the origin of the world is a little below the middle of its picture."""
+    """4 to 24 metres up, more often low, so that people are as large as in AeroScapes.
+
+    The origin of the world is a little below the middle of its picture.
+    """
     height, width = size
     pitch = dice.between(1, 3) if sees_horizon else dice.between(4, 10)
-    up, heading = 4900 + 90 * dice.between(0, 22) ** 2, dice.between(0, 48)
+    up, heading = 4000 + 45 * dice.between(0, 22) ** 2, dice.between(0, 48)
     focal = max(8, isqrt(height * width) * 7 // 8)
     camera = Camera(size, focal, (width // 2, height // 2), (0, 0, up), heading, pitch)
     ground, row = camera.ground(), height * 65 // 100
@@ -167,8 +170,8 @@ def _weather(dice: Canvas) -> Weather:
         sun=sun,
         light=(cos * length // UNIT, sin * length // UNIT),
         gloom=dice.between(25, 125),
-        daylight=dice.between(234, 286),
-        cast=dice.rng.integers(244, 269, 3, np.int32),
+        daylight=dice.between(200, 286),
+        cast=dice.rng.integers(222, 291, 3, np.int32),
         sky=sky,
         air=Air(toned(sky, 20), dice.between(300, 2500) * 1000),
     )

@@ -26,11 +26,11 @@ def filmed() -> list[Scene]:
 
 
 def test_a_frame_is_the_same_bytes_on_every_machine() -> None:
-    first, *_, later = scenes(seed=7, count=13, size=(96, 128))
+    first, *_, later = scenes(seed=7, count=4, size=(96, 128))
     assert (first.sequence, first.frame) == (0, 0)
-    assert (_digest(first.image), _digest(first.things)) == ("7a33469951037868", "1375d13bf04f08ca")
+    assert (_digest(first.image), _digest(first.things)) == ("dc21de780014255a", "c069c6bba0a7e4fb")
     assert (later.sequence, later.frame) == (1, 0)
-    assert (_digest(later.image), _digest(later.things)) == ("80325e94767456c9", "2f74b89807387f80")
+    assert (_digest(later.image), _digest(later.things)) == ("28dfee64d8bb64b7", "12ebfe4ebc0ebff0")
 
 
 def test_a_frame_depends_on_its_number_and_not_on_how_many_there_are(filmed: list[Scene]) -> None:
@@ -52,12 +52,11 @@ def test_any_size_can_be_filmed(size: tuple[int, int]) -> None:
     assert frame.image.dtype == frame.things.dtype == np.uint8
 
 
-def test_frames_are_numbered_within_sequences_of_five_to_twelve(filmed: list[Scene]) -> None:
+def test_frames_are_numbered_within_sequences_of_two_or_three(filmed: list[Scene]) -> None:
     sequences = [[scene.frame for scene in filmed if scene.sequence == k] for k in range(filmed[-1].sequence + 1)]
     assert [scene.sequence for scene in filmed] == sorted(scene.sequence for scene in filmed)
     assert all(frames == list(range(len(frames))) for frames in sequences)
-    assert all(5 <= len(frames) <= 12 for frames in sequences[:-1])
-    assert len({len(frames) for frames in sequences[:-1]}) > 2
+    assert {len(frames) for frames in sequences[:-1]} == {2, 3}
 
 
 def test_frames_of_a_sequence_are_near_twins_and_never_the_same(filmed: list[Scene]) -> None:
