@@ -34,16 +34,16 @@ class Material(NamedTuple):
 MATT, SMOOTH, LEAFY = (6, 4, 0, 8, 0, 0), (2, 0, 0, 4, 0, 0), (18, 18, 12, 8, 0, 0)
 
 MATERIALS = (
-    Material("background", (BROWN, BROWN, TAN, OLIVE, STRAW, GREY), (6, 8, 26, 26, 14, 0), is_ground=True),
+    Material("background", (BROWN, TAN, OLIVE, STRAW, GREEN, GREY), (6, 8, 26, 26, 14, 0), is_ground=True),
     Material("background", (TAN, PALE, BROWN, GREY, DARK), (4, 10, 34, 14, 6, 0), is_ground=True),
     Material("background", (PALE, TAN, RED, GREY, DARK), (4, 6, 30, 10, 6, 0), is_ground=True),
     Material("background", (BLUE, TEAL, DARK, OLIVE, GREEN, GREY), (0, 0, 0, 8, 16, 26), is_ground=True),
     Material("road", (GREY, GREY, DARK, PALE, TAN, BROWN, OLIVE), (6, 4, 2, 8, 10, 0), is_ground=True),
-    Material("road", (TAN, BROWN, STRAW, OLIVE, GREY), (6, 4, 2, 12, 12, 0), is_ground=True),
+    Material("road", (TAN, BROWN, STRAW, OLIVE, GREEN, GREY), (6, 4, 2, 12, 12, 0), is_ground=True),
     Material("road", (WHITE, PALE, TAN), (8, 6, 0, 10, 0, 0), is_ground=True),
-    Material("vegetation", (GREEN, GREEN, OLIVE, STRAW, BROWN), (30, 26, 6, 10, 8, 0), is_ground=True),
-    Material("vegetation", (OLIVE, GREEN, STRAW, BROWN, TAN), (36, 32, 10, 14, 8, 0), is_ground=True),
-    Material("vegetation", (GREEN, GREEN, GREEN, OLIVE, OLIVE, BROWN), LEAFY),
+    Material("vegetation", (GREEN, OLIVE, STRAW, BROWN, TAN), (30, 26, 6, 10, 8, 0), is_ground=True),
+    Material("vegetation", (OLIVE, GREEN, STRAW, BROWN, GREY), (36, 32, 10, 14, 8, 0), is_ground=True),
+    Material("vegetation", (GREEN, GREEN, OLIVE, OLIVE, BROWN, RED), LEAFY),
     Material("vegetation", (BROWN, DARK, GREY), MATT),
     Material("sky", (HAZE, HAZE, PALE, GREY, BLUE), (0, 0, 0, 6, 22, 14)),
     Material("construction", (PALE, TAN, RED, GREY, BLUE), (4, 4, 4, 10, 6, 0)),

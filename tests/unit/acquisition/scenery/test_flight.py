@@ -28,9 +28,9 @@ def filmed() -> list[Scene]:
 def test_a_frame_is_the_same_bytes_on_every_machine() -> None:
     first, *_, later = scenes(seed=7, count=4, size=(96, 128))
     assert (first.sequence, first.frame) == (0, 0)
-    assert (_digest(first.image), _digest(first.things)) == ("dc21de780014255a", "c069c6bba0a7e4fb")
+    assert (_digest(first.image), _digest(first.things)) == ("7b977bbdb3427f20", "c069c6bba0a7e4fb")
     assert (later.sequence, later.frame) == (1, 0)
-    assert (_digest(later.image), _digest(later.things)) == ("28dfee64d8bb64b7", "12ebfe4ebc0ebff0")
+    assert (_digest(later.image), _digest(later.things)) == ("80abf1c65564c9e4", "12ebfe4ebc0ebff0")
 
 
 def test_a_frame_depends_on_its_number_and_not_on_how_many_there_are(filmed: list[Scene]) -> None:
