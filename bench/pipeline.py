@@ -1,4 +1,7 @@
-"""How long the demo, a run with nothing to do, and the start of a light stage take, in a clone of its own."""
+"""How long the demo, a run with nothing to do, and the start of a light stage take, in a clone of its own.
+
+The demo was to take three minutes with three U-Nets, and eight with all seven systems.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def main() -> int:
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         repro = [sys.executable, "-m", "dvc", "repro"]
         rows = [
-            Row("dvc repro, the whole demo", seconds(repro, clone), "s", "< 180"),
+            Row("dvc repro, the whole demo", seconds(repro, clone), "s", "< 480"),
             Row("dvc repro, nothing to do", seconds(repro, clone, 3), "s", "< 2"),
         ]
         for stage in ("gate", "report"):
