@@ -6,11 +6,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, NoReturn, TypeVar
 
 from segpipe import params
@@ -30,26 +32,82 @@ def num_processes() -> int:
 
 def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
     """`function` of each task, in order; memory does not grow with the number of tasks."""
-    remaining, processes = iter(tasks), num_processes()
-    executor = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    remaining, most = iter(tasks), num_processes()
+    first = list(islice(remaining, most * AHEAD))
+    with _interrupts(signal.SIG_IGN):  # what starts in here does not hear Ctrl-C
+        workers = [_Worker(function) for _ in first[:most]]
+    idle: SimpleQueue[_Worker] = SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+    threads = ThreadPoolExecutor(most)  # each has a task with one of the workers
+
+    def result_of(task: Task) -> Any:
+        worker = idle.get()
+        try:
+            return worker.result_of(task)
+        finally:
+            idle.put(worker)
+
     try:
-        with _interrupts(signal.SIG_IGN):  # what starts in here does not hear Ctrl-C
-            pending = deque(executor.submit(function, task) for task in islice(remaining, processes * AHEAD))
         with _interrupts(_raise):
+            pending = deque(threads.submit(result_of, task) for task in first)
             while pending:
                 yield pending.popleft().result()
-                pending.extend(executor.submit(function, task) for task in islice(remaining, 1))
-    except (KeyboardInterrupt, GeneratorExit):  # the second one where whoever asks is interrupted, not we
-        for process in multiprocessing.active_children():
-            process.kill()
-        raise
-    except BrokenProcessPool:
+                pending.extend(threads.submit(result_of, task) for task in islice(remaining, 1))
+    except _GoneError:
         raise ValueError(
             "a worker process was ended from outside, perhaps for want of memory. "
-            f"Run it again with fewer than {processes} processes: SEGPIPE_WORKERS={max(1, processes // 2)}"
+            f"Run it again with fewer than {most} processes: SEGPIPE_WORKERS={max(1, most // 2)}"
         ) from None
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    finally:  # also where whoever takes the results is interrupted, or has enough of them
+        for worker in workers:
+            worker.end()
+        threads.shutdown(wait=True, cancel_futures=True)
+
+
+class _GoneError(Exception):
+    """A worker that will not answer any more."""
+
+
+class _Worker:
+    """A process and the only pipe to it: when the process is killed, whoever waits for its answer hears of it.
+
+    The standard pool's workers share one pipe. One that is killed in the middle of an answer leaves its reader, and so
+    the whole program, waiting for the rest.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, function), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def result_of(self, task: Any) -> Any:
+        try:
+            self._pipe.send(task)
+            result, error, told = self._pipe.recv()
+        except (EOFError, OSError):
+            raise _GoneError from None
+        if error is not None:
+            raise error from RuntimeError(f"in a worker process\n{told}")
+        return result
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
+    """Answer until nobody asks any more."""
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            task = pipe.recv()
+            try:
+                answer: tuple[Any, Exception | None, str] = function(task), None, ""
+            except Exception as error:  # whatever it is, the one who asked gets it
+                answer = None, error, traceback.format_exc()
+            pipe.send(answer)
 
 
 def _raise(number: int, _frame: Any) -> NoReturn:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import shutil
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from segpipe.acquisition import cityscapes_download
 from segpipe.acquisition.extraction import extract
 from segpipe.acquisition.kaggle_download import download_from_kaggle
 from segpipe.acquisition.scenery import Scene
+from segpipe.parallel import in_processes
 
 
 class Dataset(Protocol):
@@ -64,10 +67,15 @@ def _fill(dataset: Dataset, source: Any, seed: int, files: Path, archives: Path)
 
 
 def _fabricate(dataset: Dataset, images: int, size: tuple[int, int], seed: int, files: Path) -> str:
-    scenery = importlib.import_module(f"segpipe.acquisition.scenery.{dataset.SCENERY}")
-    scenes = scenery.scenes(seed, images, size)
-    dataset.fabricate(files, terminal.progress(scenes, "fabricating", images))
+    drawn = in_processes(partial(_sequence, dataset.SCENERY, seed, size), itertools.count())
+    scenes = itertools.islice(itertools.chain.from_iterable(drawn), images)
+    with contextlib.closing(drawn):
+        dataset.fabricate(files, terminal.progress(scenes, "fabricating", images))
     return f"{images} scenes of {size[0]}x{size[1]} pixels, fabricated with seed {seed}"
+
+
+def _sequence(scenery: str, seed: int, size: tuple[int, int], number: int) -> list[Scene]:
+    return list(importlib.import_module(f"segpipe.acquisition.scenery.{scenery}").sequence(seed, number, size))
 
 
 def _take_over(dataset: Dataset, path: Path, files: Path, archives: Path) -> str:

@@ -47,6 +47,14 @@ def process_id(_task: int) -> int:
     return os.getpid()
 
 
+def much(number: int) -> bytes:
+    return bytes(3_000_000) if number else b""
+
+
+def run_out(number: int) -> int:
+    raise EOFError(f"file {number} ends early")
+
+
 def die(_task: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -80,6 +88,29 @@ def test_tasks_are_drawn_only_a_little_ahead() -> None:
     assert next(drawn) <= 5 + 2 * AHEAD
     del results
     assert not multiprocessing.active_children()
+
+
+def test_whoever_has_enough_need_not_wait_for_answers_that_are_on_their_way() -> None:
+    """More than a pipe holds: a worker that is ended now is in the middle of one."""
+    for _ in range(5):
+        results = in_processes(much, itertools.count())
+        assert next(results) == b""
+        del results
+        assert not multiprocessing.active_children()
+
+
+def test_an_error_like_that_of_a_broken_pipe_is_the_tasks_own() -> None:
+    with pytest.raises(EOFError, match=r"^file 4 ends early$") as raised:
+        list(in_processes(run_out, [4]))
+    assert "in run_out" in str(raised.value.__cause__)
+
+
+def test_few_tasks_need_few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGPIPE_WORKERS", "8")
+    results = in_processes(process_id, range(2))
+    next(results)
+    assert len(multiprocessing.active_children()) == 2
+    assert len(list(results)) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])

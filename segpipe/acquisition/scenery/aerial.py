@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from segpipe.acquisition.scenery import Scene
+from segpipe.acquisition.scenery import Scene, in_order
 from segpipe.acquisition.scenery import aerial_things as draw
 from segpipe.acquisition.scenery.aerial_things import COLORS, DIRT, GRASS, GRAVEL, MIXTURE, PAVED, POOL, THINGS, WATER
 from segpipe.acquisition.scenery.canvas import Canvas, Point, box, noise, offset, toned
 
-__all__ = ["THINGS", "scenes"]
+__all__ = ["THINGS", "scenes", "sequence"]
 
 
-def scenes(seed: int, count: int, size: tuple[int, int]) -> Iterator[Scene]:
-    """The first `count` scenes of a seed; `size` is [height, width]."""
-    for index in range(count):
-        yield Scene(*_photograph(np.random.Generator(np.random.PCG64([seed, index, *size])), size), sequence=index)
+def sequence(seed: int, number: int, size: tuple[int, int]) -> Iterator[Scene]:
+    """A single scene; `size` is [height, width]."""
+    yield Scene(*_photograph(np.random.Generator(np.random.PCG64([seed, number, *size])), size), sequence=number)
+
+
+scenes = in_order(sequence)
 
 
 def _photograph(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 Frames of a sequence are near-twins: a shift, a little zoom, things that moved, new noise. Materials share their
 colours on purpose (water may be as grey as the road, dry grass as brown as soil): one must look at shapes and textures.
-Frame i depends on the seed, on i and on the size, and on nothing else.
+A flight depends on the seed, on its number and on the size, and on nothing else.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from segpipe.acquisition.scenery import Scene
+from segpipe.acquisition.scenery import Scene, in_order
 from segpipe.acquisition.scenery.canvas import Canvas, toned
 from segpipe.acquisition.scenery.flight_camera import Camera, Ground
 from segpipe.acquisition.scenery.flight_things import COLORS, IS_GROUND, LEAVES, MEADOW, MIXTURE, SKY, THING_OF, THINGS
 from segpipe.acquisition.scenery.flight_world import SETTINGS, World, populated
 
-__all__ = ["THINGS", "scenes"]
+__all__ = ["THINGS", "scenes", "sequence"]
 
 SHORTEST, LONGEST = 2, 3
 
@@ -30,17 +30,17 @@ FIELDS = (2, 5, 13, 34, 90)
 """How many pixels a cell of each texture is wide, in the middle of the picture."""
 
 
-def scenes(seed: int, count: int, size: tuple[int, int]) -> Iterator[Scene]:
-    """The first `count` frames of a seed; `size` is [height, width]."""
-    made, sequence = 0, 0
-    while made < count:
-        length = int(_random(seed, sequence).integers(SHORTEST, LONGEST + 1))
-        film = _Film(seed, sequence, size)
-        for frame in range(min(length, count - made)):
-            canvas = Canvas(size, _random(seed, sequence, *size, 1 + frame))
-            ground = film.expose(canvas, frame - length // 2)
-            yield Scene(film.developed(canvas, ground), THING_OF[canvas.things], sequence, frame)
-        made, sequence = made + length, sequence + 1
+def sequence(seed: int, number: int, size: tuple[int, int]) -> Iterator[Scene]:
+    """The frames of one flight; `size` is [height, width]."""
+    length = int(_random(seed, number).integers(SHORTEST, LONGEST + 1))
+    film = _Film(seed, number, size)
+    for frame in range(length):
+        canvas = Canvas(size, _random(seed, number, *size, 1 + frame))
+        ground = film.expose(canvas, frame - length // 2)
+        yield Scene(film.developed(canvas, ground), THING_OF[canvas.things], number, frame)
+
+
+scenes = in_order(sequence)
 
 
 def _random(*keys: int) -> np.random.Generator:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segpipe.acquisition.scenery import Scene
+from segpipe.acquisition.scenery import Scene, in_order
 from segpipe.acquisition.scenery import street_things as things
 from segpipe.acquisition.scenery import street_vehicles as vehicles
 from segpipe.acquisition.scenery.canvas import Canvas, Color, Point, noise, toned
@@ -22,7 +22,7 @@ from segpipe.acquisition.scenery.street_things import COLORS, MIXTURE, ROAD, SID
 from segpipe.acquisition.scenery.street_vehicles import Make, Stand
 from segpipe.acquisition.scenery.street_view import FAR, NEAR, Standing, View, depth
 
-__all__ = ["THINGS", "scenes"]
+__all__ = ["THINGS", "scenes", "sequence"]
 
 LANE, BAY, MIDDLE, SIGHT = 330, 230, 6200, 9000
 """The widths of a lane and of a parked car's place; how far lines are drawn, and how far small things and cars."""
@@ -74,10 +74,12 @@ class Street(NamedTuple):
         return self.kerb(side) + side * self.room(side)
 
 
-def scenes(seed: int, count: int, size: tuple[int, int]) -> Iterator[Scene]:
-    """The first `count` scenes of a seed; `size` is [height, width]."""
-    for index in range(count):
-        yield Scene(*_photograph(np.random.Generator(np.random.PCG64([seed, index, *size])), size), sequence=index)
+def sequence(seed: int, number: int, size: tuple[int, int]) -> Iterator[Scene]:
+    """A single scene; `size` is [height, width]."""
+    yield Scene(*_photograph(np.random.Generator(np.random.PCG64([seed, number, *size])), size), sequence=number)
+
+
+scenes = in_order(sequence)
 
 
 def _photograph(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from segpipe.acquisition import obtain
+from segpipe.acquisition.scenery import flight
 from segpipe.acquisition.scenery.aerial import scenes
-from segpipe.datasets import drone
+from segpipe.datasets import aeroscapes, drone
 from segpipe.datasets.drone import LICENCE, fabricate, pairs
 
 FABRICATED = SimpleNamespace(kind="fabricated", images=2, size=[48, 64])
@@ -43,6 +44,18 @@ def test_fabricated_data_says_that_it_is(tmp_path: Path) -> None:
         "archives": [],
     }
     assert len(pairs(tmp_path / "little" / "files", "drone_5")) == 2
+
+
+def test_flights_drawn_side_by_side_are_those_drawn_one_after_the_other(tmp_path: Path) -> None:
+    """Seven frames, so that the last flight is cut short."""
+    obtain("films", aeroscapes, SimpleNamespace(kind="fabricated", images=7, size=[48, 64]), 3, tmp_path / "films")
+    aeroscapes.fabricate(tmp_path / "in order", flight.scenes(3, 7, (48, 64)))
+    drawn, expected = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (tmp_path / "films" / "files", tmp_path / "in order")
+    )
+    assert len(expected) == 7 + 7 + 2
+    assert drawn == expected
 
 
 def test_a_folder_is_copied_and_may_be_changed_afterwards(tmp_path: Path, mine: Path) -> None:
