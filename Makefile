@@ -34,7 +34,7 @@ $(STAMP): requirements.lock
 
 demo: setup ## the whole pipeline on fabricated data, then where to look
 	@grep -qE '^profile: demo\b' params.yaml || { echo "params.yaml says another profile than demo. Write 'profile: demo' there, or run 'make full'"; exit 1; }
-	@dvc repro
+	@python -m segpipe repro
 	@echo
 	@echo "Done. Everything above ran on fabricated data with random weights: it shows the mechanics, no model's worth."
 	@echo "  reports/index.html     the comparison, in any browser"

@@ -8,7 +8,7 @@ import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -30,7 +30,7 @@ def num_processes() -> int:
     return params.hardware().workers or cores
 
 
-def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Generator[Result, None, None]:
     """`function` of each task, in order; memory does not grow with the number of tasks."""
     remaining, most = iter(tasks), num_processes()
     first = list(islice(remaining, most * AHEAD))
@@ -49,7 +49,7 @@ def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task]) -> I
             idle.put(worker)
 
     try:
-        with _interrupts(_raise):
+        with interrupts_raise():
             pending = deque(threads.submit(result_of, task) for task in first)
             while pending:
                 yield pending.popleft().result()
@@ -114,9 +114,14 @@ def _raise(number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt(number)
 
 
+def interrupts_raise() -> contextlib.AbstractContextManager[None]:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt, where other processes must be taken down first."""
+    return _interrupts(_raise)
+
+
 @contextlib.contextmanager
 def _interrupts(handler: Any) -> Iterator[None]:
-    """Another way of taking Ctrl-C and SIGTERM: raised, since a pool must be taken down, not just left."""
+    """Another way of taking Ctrl-C and SIGTERM, for a while."""
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

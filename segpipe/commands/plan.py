@@ -37,13 +37,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(stages: list[str]) -> None:
+    sys.stdout.write("\n".join(lines(steps(stages))) + "\n")
+
+
+def steps(wanted: list[str]) -> list[Step]:
+    """What DVC would run now, of `wanted` alone if any are named."""
     with ThreadPoolExecutor(2) as pool:
-        status = pool.submit(_dvc, "status", "--json", *(["--with-deps", *stages] if stages else []))
+        status = pool.submit(_dvc, "status", "--json", *(["--with-deps", *wanted] if wanted else []))
         graph = pool.submit(_dvc, "dag", "--dot")
         changed = {name: why for name, why in json.loads(status.result() or "{}").items() if not name.endswith(".dvc")}
         edges = re.findall(r'"([^"]+)" -> "([^"]+)"', graph.result())
-    steps = list(planned(changed, edges, stages))
-    sys.stdout.write("\n".join(lines(steps)) + "\n")
+    return list(planned(changed, edges, wanted))
 
 
 def _dvc(*arguments: str) -> str:
