@@ -65,7 +65,7 @@ def having(stages: set[str], known: Mapping[str, Branch]) -> dict[str, Branch]:
 
 
 def branches(wanted: params.Params) -> dict[str, Branch]:
-    """What may run side by side, by name."""
+    """What may run side by side, by name; of those that are ready, the first begins first."""
     first = {"params": Branch(("resolve",), frozenset())}
     fetched = {"weights": Branch(tuple(f"fetch@{name}" for name in wanted.weights), frozenset(first))}
     sets = {_data(name): Branch(tuple(_of_dataset(wanted, name)), frozenset(first)) for name in wanted.datasets}
@@ -78,9 +78,9 @@ def branches(wanted: params.Params) -> dict[str, Branch]:
         name: Branch((f"combine@{name}", f"evaluate_combined@{name}"), frozenset(block.members.model_dump().values()))
         for name, block in wanted.combined.items()
     }
-    awaited = {name for branch in combined.values() for name in branch.needs}
-    trained = dict(sorted(trained.items(), key=lambda named: named[0] not in awaited))  # those that others wait for
-    return {**first, **fetched, **sets, **trained, **combined}
+    members = sorted(name for branch in combined.values() for name in branch.needs)
+    awaited = {name: trained.pop(name) for name in members if name in trained}
+    return {**first, **fetched, **sets, **awaited, **combined, **trained}  # what takes longest on the whole, first
 
 
 def _data(dataset: str) -> str:
