@@ -104,10 +104,9 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
         while True:
             task = pipe.recv()
             try:
-                answer: tuple[Any, Exception | None, str] = function(task), None, ""
+                pipe.send((function(task), None, ""))
             except Exception as error:  # whatever it is, the one who asked gets it
-                answer = None, error, traceback.format_exc()
-            pipe.send(answer)
+                pipe.send((None, error, traceback.format_exc()))
 
 
 def _raise(number: int, _frame: Any) -> NoReturn:

@@ -55,6 +55,10 @@ def run_out(number: int) -> int:
     raise EOFError(f"file {number} ends early")
 
 
+def what_cannot_be_sent(_task: int) -> object:
+    return lambda: None
+
+
 def die(_task: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -103,6 +107,11 @@ def test_an_error_like_that_of_a_broken_pipe_is_the_tasks_own() -> None:
     with pytest.raises(EOFError, match=r"^file 4 ends early$") as raised:
         list(in_processes(run_out, [4]))
     assert "in run_out" in str(raised.value.__cause__)
+
+
+def test_an_answer_that_cannot_be_sent_is_said_as_that() -> None:
+    with pytest.raises(Exception, match="pickle"):
+        list(in_processes(what_cannot_be_sent, [1]))
 
 
 def test_few_tasks_need_few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
