@@ -124,13 +124,26 @@ def everything_behind(experiment: str, blocks: dict[str, dict[str, dict[str, Any
 
 def write_resolved(blocks: dict[str, dict[str, dict[str, Any]]]) -> None:
     """data/resolved/<kind>/<name>.json, and nothing else under data/resolved; untouched where nothing changed."""
+    from filelock import FileLock
+
     files = {f"{kind}/{name}.json": values for kind, named in blocks.items() for name, values in named.items()}
-    there = {str(path.relative_to(artifacts.RESOLVED)): path for path in artifacts.RESOLVED.glob("*/*.json")}
-    if there.keys() == files.keys() and all(artifacts.read_json(there[file]) == files[file] for file in files):
+    if _are_written(files):
         return
-    with artifacts.replacing_folder(artifacts.RESOLVED) as partial:
-        for file, values in files.items():
-            artifacts.write_json(partial / file, values)
+    lock = artifacts.working("resolved.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):  # the processes of one training may all find that params.yaml was edited
+        if not _are_written(files):
+            with artifacts.replacing_folder(artifacts.RESOLVED) as partial:
+                for file, values in files.items():
+                    artifacts.write_json(partial / file, values)
+
+
+def _are_written(files: dict[str, dict[str, Any]]) -> bool:
+    there = {str(path.relative_to(artifacts.RESOLVED)): path for path in artifacts.RESOLVED.glob("*/*.json")}
+    try:
+        return there.keys() == files.keys() and all(artifacts.read_json(there[file]) == files[file] for file in files)
+    except FileNotFoundError:  # another process replaces them now
+        return False
 
 
 def dataset(name: str) -> Dataset:

@@ -120,7 +120,8 @@ def test_changing_one_learning_rate_runs_its_own_experiment_again_and_what_lies_
     params = demo.folder / "params.yaml"
     before = params.read_text()
     head, block = before.split("  unet_drone_5:\n", 1)
-    params.write_text(f"{head}  unet_drone_5:\n{block.replace('lr: 0.001', 'lr: 0.0011', 1)}")
+    own = "demo:\n      <<: *demo\n      optimizer:\n        lr: 0.0031\n"
+    params.write_text(f"{head}  unet_drone_5:\n{block.replace('demo: *demo' + chr(10), own, 1)}")
     said = demo.repro()
     assert stages_run(said) == {
         "resolve",

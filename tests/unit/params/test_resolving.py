@@ -15,6 +15,7 @@ import pytest
 import segpipe
 from segpipe import artifacts, params
 from segpipe.datasets.drone import VIEWS
+from segpipe.parallel import in_processes
 from tests.unit.params.conftest import BINARY, ROOT, Edit
 
 
@@ -131,6 +132,22 @@ def test_files_are_left_untouched_when_nothing_changed(edit: Edit) -> None:
     before = files_with_times()
     params.write_resolved(resolved())
     assert files_with_times() == before
+
+
+def write_many(first: int) -> None:
+    for number in range(first, first + 150):
+        params.write_resolved({"weights": {name: {"number": number} for name in "abcd"}})
+
+
+def test_processes_that_resolve_at_once_do_not_meet_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of one training, after params.yaml was edited: each finds the files old, and replaces them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGPIPE_WORKERS", "2")
+    assert list(in_processes(write_many, [0, 100])) == [None, None]
+    written = {path.name: artifacts.read_json(path)["number"] for path in artifacts.RESOLVED.glob("weights/*")}
+    assert written in [dict.fromkeys(("a.json", "b.json", "c.json", "d.json"), number) for number in (149, 249)]
 
 
 def test_a_changed_value_is_written_and_a_block_that_is_gone_takes_its_file_along(edit: Edit) -> None:
