@@ -105,7 +105,7 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
             task = pipe.recv()
             try:
                 pipe.send((function(task), None, ""))
-            except Exception as error:  # whatever it is, the one who asked gets it
+            except Exception as error:  # a task may raise anything: it is raised again where the result is asked for
                 pipe.send((None, error, traceback.format_exc()))
 
 
