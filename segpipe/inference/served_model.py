@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
-
-# Said at each load: `register` gives the signature, which MLflow would rather read off type hints.
-warnings.filterwarnings("ignore", message=".*Add type hints", category=UserWarning)
 
 
 class ServedModel(PythonModel):  # type: ignore[misc] # mlflow's types are too slow to follow
@@ -32,10 +29,10 @@ class ServedModel(PythonModel):  # type: ignore[misc] # mlflow's types are too s
         here = machine(params.hardware())  # of the environment: SEGPIPE_DEVICE, SEGPIPE_PRECISION
         self.usable = assembled("served", config, files["checkpoint"], files["origin"], here)
 
-    # MLflow would take type hints here for the schema of a request.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        import pandas
-
+    # MLflow takes other hints than a table's for the schema of a request, and warns where there are none.
+    def predict(
+        self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
+    ) -> pandas.DataFrame:
         return pandas.DataFrame({"mask": [self._mask(encoded) for encoded in model_input["image"]]})
 
     def _mask(self, encoded: str) -> str:

@@ -90,6 +90,12 @@ def test_the_server_answers_with_the_masks_that_evaluate_drew(server: str) -> No
         assert np.array_equal(found, drawn)
 
 
+def test_loading_its_code_prints_nothing() -> None:
+    command = [sys.executable, "-c", "import segpipe.inference.served_model"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_the_version_has_signature_example_labels_and_nothing_pickled(registered: Path) -> None:
     import yaml
 
