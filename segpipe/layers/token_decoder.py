@@ -14,6 +14,9 @@ from segpipe.layers.readouts import enlarged
 
 Norm = Literal["none", "batch", "group"]
 
+CELLS_AT_ONCE = 2**15
+"""So many finest cells keep to a processor's caches, and to memory that it has: faster than all of a batch at once."""
+
 
 class Doubling(nn.Module):
     """A transposed convolution of stride 2, what skips to it, a norm, ReLU: four cells for each."""
@@ -43,12 +46,16 @@ class Doubling(nn.Module):
 # each is followed by its own four, those by theirs, [B, C, cells, 1], and every doubling is one matrix product.
 
 
+def quadrupled(rows: Tensor, up: nn.ConvTranspose2d) -> Tensor:
+    """What `up`, of kernel and stride 2, makes of each cell: [cells, C] -> [cells, 2 * 2 * D]."""
+    four = rows @ up.weight.permute(0, 2, 3, 1).reshape(rows.shape[1], -1)
+    return four if up.bias is None else four.add_(up.bias.repeat(4))  # addmm would first fill it with the bias
+
+
 def doubled(cells: Tensor, up: nn.ConvTranspose2d) -> Tensor:
-    """What `up`, of kernel and stride 2, makes of each cell: [B, C, cells, 1] -> [B, D, 4 * cells, 1]."""
+    """The same in a batch: [B, C, cells, 1] -> [B, D, 4 * cells, 1]."""
     batch, channels, count, _ = cells.shape
-    weight = up.weight.permute(0, 2, 3, 1).reshape(channels, -1)  # [C, 2 * 2 * D]
-    rows = cells.permute(0, 2, 3, 1).reshape(-1, channels)
-    four = rows @ weight if up.bias is None else torch.addmm(up.bias.repeat(4), rows, weight)
+    four = quadrupled(cells.permute(0, 2, 3, 1).reshape(-1, channels), up)
     return four.view(batch, 4 * count, 1, -1).permute(0, 3, 1, 2)
 
 
@@ -73,6 +80,13 @@ def in_place(families: Tensor, grid: tuple[int, int], generations: int) -> Tenso
     return placed.reshape(batch, times * grid[0], times * grid[1], channels).permute(0, 3, 1, 2)
 
 
+def joined(blocks: Tensor, grid: tuple[int, int], generations: int) -> Tensor:
+    """Cells so many generations from a grid [h, w], each a block [B, cells, k, k, C] -> [B, C, 2^n h k, 2^n w k]."""
+    cells = in_place(blocks.flatten(2).transpose(1, 2)[..., None], grid, generations).permute(0, 2, 3, 1)
+    split = cells.reshape(*cells.shape[:3], *blocks.shape[2:]).transpose(2, 3)
+    return split.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+
+
 class TokenDecoder(nn.Module):
     """A doubling for each width and a 1x1 convolution; the maps after earlier blocks skip to the first doublings."""
 
@@ -81,6 +95,8 @@ class TokenDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.num_skips, self._are_alone = num_skips, kernel == 2
+        self._first_apart = num_skips if self._are_alone and norm == "none" else len(widths)
+        """From this doubling on, families of cells need nothing of each other."""
         self.doublings = nn.ModuleList(
             Doubling(below, width, kernel, norm, channels if number < num_skips else 0)
             for number, (below, width) in enumerate(zip((channels, *widths), widths, strict=False))
@@ -92,15 +108,35 @@ class TokenDecoder(nn.Module):
         *skips, cells = maps
         grid = (cells.shape[2], cells.shape[3])
         cells = by_family(cells, grid, 0) if self._are_alone else cells
-        for number, doubling in enumerate(self.doublings):
+        for number, doubling in enumerate(self.doublings[: self._first_apart]):
             # The later the block, the coarser the cells that its map skips to.
             skip = skips[-1 - number] if number < self.num_skips else None
             cells = doubling(cells, skip, grid, number + 1)
         if not self._are_alone:
             logits: Tensor = self.classifier(cells)
             return logits
-        logits = functional.linear(cells.permute(0, 2, 3, 1), self.classifier.weight.flatten(1), self.classifier.bias)
-        return in_place(logits.permute(0, 3, 1, 2), grid, len(self.doublings))
+        blocks = torch.cat([self._classified(piece) for piece in self._pieces(cells)], dim=1)
+        return joined(blocks, grid, self._first_apart)
+
+    def _pieces(self, cells: Tensor) -> tuple[Tensor, ...]:
+        """What a processor doubles one after the other; all cells at once elsewhere, or where a graph is traced."""
+        apart = len(self.doublings) - self._first_apart
+        if not apart or cells.device.type != "cpu" or torch.compiler.is_compiling():
+            return (cells,)
+        return torch.split(cells, max(1, CELLS_AT_ONCE // 4**apart // len(cells)), dim=2)
+
+    def _classified(self, cells: Tensor) -> Tensor:
+        """What the doublings that are left make of each cell, classified: [B, C, cells, 1] -> [B, cells, k, k, D]."""
+        batch, channels, count, _ = cells.shape
+        rows = cells.permute(0, 2, 3, 1).reshape(-1, channels)
+        apart = self.doublings[self._first_apart :]
+        for doubling in apart:
+            assert isinstance(doubling, Doubling)
+            rows = functional.relu_(quadrupled(rows, doubling.up)).view(4 * len(rows), -1)
+        logits = functional.linear(rows, self.classifier.weight.flatten(1), self.classifier.bias)
+        families = logits.view(batch * count, -1, 1, logits.shape[1]).permute(0, 3, 1, 2)
+        blocks = in_place(families, (1, 1), len(apart)).permute(0, 2, 3, 1)
+        return blocks.reshape(batch, count, *blocks.shape[1:])
 
 
 def _normalising(norm: Norm, width: int) -> nn.Module:

@@ -36,9 +36,12 @@ def _weighted_mean(costs: Tensor, weights: Tensor) -> Tensor:
 def cross_entropies(logits: Tensor, masks: Tensor) -> Tensor:
     """Logits [B, C, H, W], class ids [B, H, W] -> −log p of each pixel's true class [B, H, W]; 0 where ignored.
 
-    Pixel by pixel, since torch's own sum over an image adds up in another order each time on CUDA.
+    Pixel by pixel, since torch's own sum over an image adds up in another order each time on CUDA; as a list of pixels,
+    which is how they lie where channels come last, and takes a processor two thirds of the time.
     """
-    return functional.cross_entropy(at_least_fp32(logits), masks.long(), ignore_index=IGNORE, reduction="none")
+    pixels = at_least_fp32(logits).movedim(1, -1).flatten(0, -2)
+    costs = functional.cross_entropy(pixels, masks.long().flatten(), ignore_index=IGNORE, reduction="none")
+    return costs.view(masks.shape)
 
 
 def at_least_fp32(logits: Tensor) -> Tensor:

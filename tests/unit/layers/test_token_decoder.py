@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from segpipe.layers.readouts import enlarged
-from segpipe.layers.token_decoder import Doubling, Norm, TokenDecoder, by_family, in_place
+from segpipe.layers.token_decoder import CELLS_AT_ONCE, Doubling, Norm, TokenDecoder, by_family, in_place
 
 GRID = (3, 5)
+LARGE_GRID = (48, 50)
+"""Of two images, three doublings make more cells of it than are worked on at once."""
 
 
 def as_published(decoder: TokenDecoder, maps: tuple[Tensor, ...]) -> Tensor:
@@ -27,13 +31,8 @@ def as_published(decoder: TokenDecoder, maps: tuple[Tensor, ...]) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("num_skips", [0, 2])
-@pytest.mark.parametrize("norm", ["none", "batch", "group"])
-@pytest.mark.parametrize("kernel", [2, 4])
-def test_a_decoder_makes_what_transposed_convolutions_make(kernel: int, norm: Norm, num_skips: int) -> None:
-    torch.manual_seed(0)
-    decoder = TokenDecoder(24, (16, 12, 8), 5, kernel=kernel, norm=norm, num_skips=num_skips).double()
-    maps = tuple(torch.randn(2, 24, *GRID, dtype=torch.float64, requires_grad=True) for _ in range(1 + num_skips))
+def assert_same(decoder: TokenDecoder, maps: tuple[Tensor, ...]) -> None:
+    """The same logits and gradients as by torch's own transposed convolutions."""
     found, expected = decoder(maps), as_published(decoder, maps)
     torch.testing.assert_close(found, expected)
     weights, given = torch.randn_like(expected), [*maps, *decoder.parameters()]
@@ -43,6 +42,27 @@ def test_a_decoder_makes_what_transposed_convolutions_make(kernel: int, norm: No
         strict=True,
     ):
         torch.testing.assert_close(ours, theirs)
+
+
+def tokens(count: int, grid: tuple[int, int]) -> tuple[Tensor, ...]:
+    return tuple(torch.randn(2, 24, *grid, dtype=torch.float64, requires_grad=True) for _ in range(count))
+
+
+@pytest.mark.parametrize("num_skips", [0, 2])
+@pytest.mark.parametrize("norm", ["none", "batch", "group"])
+@pytest.mark.parametrize("kernel", [2, 4])
+def test_a_decoder_makes_what_transposed_convolutions_make(kernel: int, norm: Norm, num_skips: int) -> None:
+    torch.manual_seed(0)
+    decoder = TokenDecoder(24, (16, 12, 8), 5, kernel=kernel, norm=norm, num_skips=num_skips).double()
+    assert_same(decoder, tokens(1 + num_skips, GRID))
+
+
+@pytest.mark.parametrize("num_skips", [0, 1, 3])
+def test_cells_that_are_too_many_at_once_are_doubled_piece_by_piece(num_skips: int) -> None:
+    torch.manual_seed(0)
+    decoder = TokenDecoder(24, (16, 12, 8), 5, kernel=2, norm="none", num_skips=num_skips).double()
+    assert 2 * math.prod(LARGE_GRID) * 4**3 > 2 * CELLS_AT_ONCE
+    assert_same(decoder, tokens(1 + num_skips, LARGE_GRID))
 
 
 @pytest.mark.parametrize("generations", [0, 1, 3])
