@@ -80,13 +80,6 @@ def in_place(families: Tensor, grid: tuple[int, int], generations: int) -> Tenso
     return placed.reshape(batch, times * grid[0], times * grid[1], channels).permute(0, 3, 1, 2)
 
 
-def joined(blocks: Tensor, grid: tuple[int, int], generations: int) -> Tensor:
-    """Cells so many generations from a grid [h, w], each a block [B, cells, k, k, C] -> [B, C, 2^n h k, 2^n w k]."""
-    cells = in_place(blocks.flatten(2).transpose(1, 2)[..., None], grid, generations).permute(0, 2, 3, 1)
-    split = cells.reshape(*cells.shape[:3], *blocks.shape[2:]).transpose(2, 3)
-    return split.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
-
-
 class TokenDecoder(nn.Module):
     """A doubling for each width and a 1x1 convolution; the maps after earlier blocks skip to the first doublings."""
 
@@ -115,28 +108,27 @@ class TokenDecoder(nn.Module):
         if not self._are_alone:
             logits: Tensor = self.classifier(cells)
             return logits
-        blocks = torch.cat([self._classified(piece) for piece in self._pieces(cells)], dim=1)
-        return joined(blocks, grid, self._first_apart)
+        lines = cells.permute(0, 2, 3, 1).reshape(len(cells) * grid[0], -1, cells.shape[1])
+        placed = torch.cat([self._classified(piece, grid[1]) for piece in self._pieces(lines)])
+        return placed.view(len(cells), -1, *placed.shape[2:]).permute(0, 3, 1, 2)
 
-    def _pieces(self, cells: Tensor) -> tuple[Tensor, ...]:
-        """What a processor doubles one after the other; all cells at once elsewhere, or where a graph is traced."""
+    def _pieces(self, lines: Tensor) -> tuple[Tensor, ...]:
+        """What a processor doubles one after the other; all lines at once elsewhere, or where a graph is traced."""
         apart = len(self.doublings) - self._first_apart
-        if not apart or cells.device.type != "cpu" or torch.compiler.is_compiling():
-            return (cells,)
-        return torch.split(cells, max(1, CELLS_AT_ONCE // 4**apart // len(cells)), dim=2)
+        if not apart or lines.device.type != "cpu" or torch.compiler.is_compiling():
+            return (lines,)
+        return torch.split(lines, max(1, CELLS_AT_ONCE // 4**apart // lines.shape[1]))
 
-    def _classified(self, cells: Tensor) -> Tensor:
-        """What the doublings that are left make of each cell, classified: [B, C, cells, 1] -> [B, cells, k, k, D]."""
-        batch, channels, count, _ = cells.shape
-        rows = cells.permute(0, 2, 3, 1).reshape(-1, channels)
-        apart = self.doublings[self._first_apart :]
-        for doubling in apart:
+    def _classified(self, lines: Tensor, width: int) -> Tensor:
+        """Lines of tokens, by family [lines, cells, C] -> what the last doublings make of them [lines, k, k * w, D]."""
+        count, _, channels = lines.shape
+        rows = lines.reshape(-1, channels)
+        for doubling in self.doublings[self._first_apart :]:
             assert isinstance(doubling, Doubling)
             rows = functional.relu_(quadrupled(rows, doubling.up)).view(4 * len(rows), -1)
         logits = functional.linear(rows, self.classifier.weight.flatten(1), self.classifier.bias)
-        families = logits.view(batch * count, -1, 1, logits.shape[1]).permute(0, 3, 1, 2)
-        blocks = in_place(families, (1, 1), len(apart)).permute(0, 2, 3, 1)
-        return blocks.reshape(batch, count, *blocks.shape[1:])
+        families = logits.view(count, -1, 1, logits.shape[1]).permute(0, 3, 1, 2)
+        return in_place(families, (1, width), len(self.doublings)).permute(0, 2, 3, 1)
 
 
 def _normalising(norm: Norm, width: int) -> nn.Module:
