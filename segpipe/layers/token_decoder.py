@@ -99,7 +99,7 @@ class TokenDecoder(nn.Module):
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Maps [B, channels, h, w] of ever later blocks -> logits [B, C, 16h, 16w] (for four widths)."""
         *skips, cells = maps
-        grid = (cells.shape[2], cells.shape[3])
+        batch, grid = cells.shape[0], (cells.shape[2], cells.shape[3])  # `len` would fix the sizes of a traced graph
         cells = by_family(cells, grid, 0) if self._are_alone else cells
         for number, doubling in enumerate(self.doublings[: self._first_apart]):
             # The later the block, the coarser the cells that its map skips to.
@@ -108,9 +108,9 @@ class TokenDecoder(nn.Module):
         if not self._are_alone:
             logits: Tensor = self.classifier(cells)
             return logits
-        lines = cells.permute(0, 2, 3, 1).reshape(len(cells) * grid[0], -1, cells.shape[1])
+        lines = cells.permute(0, 2, 3, 1).reshape(batch * grid[0], -1, cells.shape[1])
         placed = torch.cat([self._classified(piece, grid[1]) for piece in self._pieces(lines)])
-        return placed.view(len(cells), -1, *placed.shape[2:]).permute(0, 3, 1, 2)
+        return placed.view(batch, -1, *placed.shape[2:]).permute(0, 3, 1, 2)
 
     def _pieces(self, lines: Tensor) -> tuple[Tensor, ...]:
         """What a processor doubles one after the other; all lines at once elsewhere, or where a graph is traced."""
@@ -125,7 +125,7 @@ class TokenDecoder(nn.Module):
         rows = lines.reshape(-1, channels)
         for doubling in self.doublings[self._first_apart :]:
             assert isinstance(doubling, Doubling)
-            rows = functional.relu_(quadrupled(rows, doubling.up)).view(4 * len(rows), -1)
+            rows = functional.relu_(quadrupled(rows, doubling.up)).view(4 * rows.shape[0], -1)
         logits = functional.linear(rows, self.classifier.weight.flatten(1), self.classifier.bias)
         families = logits.view(count, -1, 1, logits.shape[1]).permute(0, 3, 1, 2)
         return in_place(families, (1, width), len(self.doublings)).permute(0, 2, 3, 1)
